@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the gateway does with each Kafka API: one row of apis.def per API that it offers, with the versions it can
- * rewrite. An API without a row is neither advertised nor forwarded (fail closed).
+ * What the gateway does with each Kafka API: one row of apis.def per API that it offers, with the
+ * versions it can rewrite. An API without a row is neither advertised nor forwarded (fail closed).
  */
 #pragma once
 #include <stdbool.h>
@@ -9,9 +9,11 @@
 #include <stdint.h>
 
 enum api_policy {
-	API_REWRITE, /* forwarded to the vnode's broker, fields rewritten by their meaning, both ways */
+	API_REWRITE, /* forwarded to the vnode's broker, fields rewritten by their meaning, both
+			ways */
 	API_LOCAL,   /* answered by the gateway; proxy/local.c has the handler */
-	API_EITHER,  /* proxy/local.c is asked first; what it does not answer is forwarded (InitProducerId, KIP-98) */
+	API_EITHER,  /* proxy/local.c is asked first; what it does not answer is forwarded
+			(InitProducerId, KIP-98) */
 };
 
 enum api_flags {
@@ -27,7 +29,8 @@ struct api {
 	int16_t min;    /* versions that the gateway can handle */
 	int16_t max;
 	int16_t advertise_min; /* what ApiVersions says; 0 for Produce, see KAFKA-18659 */
-	const char *why; /* the reason for a cap or a local answer, for the manual and the API listing */
+	const char
+	    *why; /* the reason for a cap or a local answer, for the manual and the API listing */
 };
 
 extern const struct api kafka_apis[];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Kafka's error codes as a table (errors.def): number, Kafka's name, and the gateway's own sentence, which stands
- * in for a broker's text because that may name another tenant's topic or a host.
+ * Kafka's error codes as a table (errors.def): number, Kafka's name, and the gateway's own
+ * sentence, which stands in for a broker's text because that may name another tenant's topic or a
+ * host.
  */
 #pragma once
 

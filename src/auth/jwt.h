@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tokens: HS256 JWTs with username, vcluster, exp and iat, made and verified with libjwt. Only
+ * HS256 is accepted, whatever the header says. Keys rotate: the first signs, all verify.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "config/snapshot.h"
+
+/* Why a token or a login was refused: for the log and metrics; the client gets one sentence for all
+ * of them. */
+enum auth_verdict {
+	AUTH_OK,
+	AUTH_MALFORMED, /* not a JWT, or claims missing */
+	AUTH_ALGORITHM, /* alg is not HS256 */
+	AUTH_SIGNATURE, /* no configured key signed it (wrong or retired key) */
+	AUTH_EXPIRED,
+	AUTH_NOT_BEFORE, /* issued before the user's not.before */
+	AUTH_UNKNOWN_VCLUSTER,
+	AUTH_UNKNOWN_USER,
+	AUTH_USERNAME, /* SASL username is not the token's */
+	AUTH_MECHANISM,
+};
+
+struct token {
+	char username[129];
+	char vcluster[129];
+	int64_t expires; /* seconds since 1970 */
+	int64_t issued;  /* iat, or 0 */
+};
+
+/* A signed token in *out (malloc'd; free with mem_free_secret()). lifetime in seconds, 1 or more.
+ */
+bool token_make(const struct token_key *key, const char *vcluster, const char *username,
+		int64_t now, int64_t lifetime, char **out, struct err *err) MUST_CHECK;
+
+/* Verifies signature, algorithm, form and expiry against each key in turn. Any thread. On AUTH_OK
+ * *out is filled. */
+enum auth_verdict token_verify(const struct token_key *keys, size_t count, const char *text,
+			       size_t length, int64_t now, struct token *out);
+
+/* For logs: "the token has expired", what an operator needs. */
+const char *auth_verdict_text(enum auth_verdict verdict);
+/* For metrics: "expired". */
+const char *auth_verdict_name(enum auth_verdict verdict);
