@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The admin HTTP API: libmicrohttpd on the control loop, routes from routes.def, answers built with
+ * jansson.
+ */
+#pragma once
+#include "base/err.h"
+#include "ctl/ctl.h"
+#include "loop/loop.h"
+
+struct admin;
+
+/* Listens on settings.admin_bind_host:admin_port. NULL and err when it cannot. */
+struct admin *admin_start(struct loop *loop, struct ctl *ctl, struct err *err);
+/* Ends it; requests still waiting for an operation are answered 503. */
+void admin_stop(struct admin **admin);
