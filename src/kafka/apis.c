@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * apis.def as an array, found by API key through one index. Decides nothing at run time: what
+ * clusters offer narrows these versions in ctl/.
+ */
+#include "kafka/apis.h"
+
+#include "kafka/kafka_ids.h"
+
+const struct api kafka_apis[] = {
+#define A(name, policy, flags, min, max, advertise_min, why)                                       \
+	{KA_##name, API_##policy, flags, min, max, advertise_min, why},
+#include "kafka/apis.def"
+};
+const size_t kafka_apis_count = sizeof(kafka_apis) / sizeof(kafka_apis[0]);
+
+enum row {
+#define A(name, ...) ROW_##name,
+#include "kafka/apis.def"
+};
+
+/* 1 + row by API key; 0 where the gateway does not offer it. */
+static const uint8_t rows[KA_COUNT] = {
+#define A(name, ...) [KA_##name] = 1 + ROW_##name,
+#include "kafka/apis.def"
+};
+
+const struct api *
+api_find(int key)
+{
+	if (key < 0 || key >= KA_COUNT || rows[key] == 0)
+		return NULL;
+	return &kafka_apis[rows[key] - 1];
+}
