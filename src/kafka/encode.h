@@ -18,6 +18,7 @@ struct encode_value {
 			     allows it, else empty */
 	size_t length;
 	size_t count; /* arrays: elements */
+	bool element; /* set by the encoder: an element of an array of leaves is asked for */
 	bool null;    /* arrays: null instead of empty */
 };
 

@@ -69,6 +69,7 @@ struct walk {
 	size_t payload; /* bytes of a records field still to pass */
 	unsigned depth;
 	bool done;
+	bool is_prefix; /* bytes may follow the message */
 	struct walk_level stack[WALK_DEPTH];
 	char error[200];
 };
