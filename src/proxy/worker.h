@@ -12,6 +12,9 @@
 
 struct worker;
 
+/* How many workers these settings ask for: settings.workers, or one per core. */
+unsigned worker_count(const struct settings *settings);
+
 /* What a worker says when it has done what was asked. */
 struct worker_ack {
 	unsigned worker; /* its index */

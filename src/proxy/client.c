@@ -1,0 +1,711 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The client side of a connection: reading requests, deciding what becomes of each, and sending
+ * answers in order. Start at step(), which takes the next request; forward_frame() and
+ * answer_locally() are the two ways it can go.
+ */
+#include "proxy/client.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/be.h"
+#include "base/clock.h"
+#include "base/ensure.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "kafka/kafka_ids.h"
+#include "kafka/schema.h"
+#include "net/socket.h"
+#include "proxy/worker_state.h"
+
+/* Frame size, API key and version, correlation id: what decides about a request. */
+#define FRAME_HEAD 12
+/* ApiVersions is answered in every version, with an error if need be (KIP-511). */
+#define API_VERSIONS_KEY 18
+/* Reads of one event; the others get their turn then. */
+#define READS_PER_TURN 8
+/* A connection that always has a request in flight is cut so long after its token's end. */
+#define EXPIRY_GRACE_S 30
+
+static const struct settings *
+settings_of(const struct client *c)
+{
+	return &c->w->world->snap->settings;
+}
+
+/* -- state
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+/* The only place where a client's state changes. */
+static void
+set_state(struct client *c, enum client_state state)
+{
+	static const bool legal[4][4] = {
+	    [CLIENT_GREETING] =
+		{[CLIENT_OPEN] = true, [CLIENT_PARTING] = true, [CLIENT_CLOSED] = true},
+	    [CLIENT_OPEN] = {[CLIENT_PARTING] = true, [CLIENT_CLOSED] = true},
+	    [CLIENT_PARTING] = {[CLIENT_CLOSED] = true},
+	};
+
+	ENSURE(legal[c->state][state]);
+	c->state = state;
+}
+
+static bool
+is_alive(const struct client *c)
+{
+	return c->state == CLIENT_GREETING || c->state == CLIENT_OPEN;
+}
+
+static void
+pending_free(struct pending *p)
+{
+	segs_free(&p->answer);
+	free(p);
+}
+
+static void
+client_free(void *arg)
+{
+	struct client *c = arg;
+	struct list *node;
+
+	while ((node = list_pop(&c->pending)) != NULL)
+		pending_free(CONTAINER_OF(node, struct pending, node));
+	rewrite_free(&c->request.rw);
+	rewrite_free(&c->response.rw);
+	world_unref(&c->request.world);
+	world_unref(&c->response.world);
+	inbuf_free(&c->in);
+	outq_free(&c->out);
+	free(c);
+}
+
+static void
+leave_hold(struct client *c)
+{
+	struct hold *hold = c->hold;
+
+	if (hold == NULL)
+		return;
+	c->hold = NULL;
+	hold->connections--;
+	if (c->is_busy) {
+		hold->busy--;
+		worker_check_hold(c->w, hold);
+	}
+}
+
+void
+client_close(struct client *c, const char *why)
+{
+	if (c->state == CLIENT_CLOSED)
+		return;
+	log_info("client.close", KV_STR("peer", c->peer),
+		 KV_STR("vcluster", c->vc != NULL ? c->vc->name : NULL),
+		 KV_STR("user", c->vc != NULL ? c->identity.username : NULL),
+		 KV_INT("vnode", c->vnode), KV_INT("unanswered", c->unanswered),
+		 KV_STR("why", why));
+	set_state(c, CLIENT_CLOSED);
+	loop_io_watch(&c->io, 0);
+	close(c->fd);
+	upstream_close(c);
+	leave_hold(c);
+	list_remove(&c->node);
+	c->w->clients_count--;
+	WORKER_COUNT(c->w, connections, -1);
+	loop_defer(c->w->loop, client_free, c);
+}
+
+static void
+flush(struct client *c)
+{
+	size_t sent = 0;
+	enum flush_result result = outq_flush(&c->out, c->fd, c->w->record_fd, &sent);
+
+	if (sent > 0)
+		c->active_ms = clock_now_ms();
+	WORKER_COUNT(c->w, bytes_out, sent);
+	if (result == FLUSH_FAILED)
+		client_close(c, strerror(errno));
+	else if (c->state == CLIENT_PARTING && result == FLUSH_DONE)
+		client_close(c, "refused");
+}
+
+void
+client_part(struct client *c, const char *why)
+{
+	if (!is_alive(c))
+		return;
+	log_debug("client.part", KV_STR("peer", c->peer), KV_STR("why", why));
+	set_state(c, CLIENT_PARTING);
+	flush(c);
+}
+
+/* -- watching
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+/* Reading stops when the broker or the client itself is slow to take what it asked for, and while a
+ * request waits. */
+static bool
+may_read(const struct client *c)
+{
+	size_t limit = (size_t)settings_of(c)->buffer_bytes;
+
+	return is_alive(c) && !c->is_waiting && c->up.out.bytes < limit && c->out.bytes < limit &&
+	       c->pending_count < PENDING_MAX;
+}
+
+void
+client_update_watch(struct client *c)
+{
+	int events = 0;
+
+	if (c->state == CLIENT_CLOSED)
+		return;
+	if (may_read(c))
+		events |= EV_READ;
+	if (c->out.count > 0)
+		events |= EV_WRITE;
+	loop_io_watch(&c->io, events);
+	upstream_update_watch(c);
+}
+
+void
+client_update_busy(struct client *c)
+{
+	bool is_busy =
+	    c->unanswered > 0 || c->request.active || c->response.active || c->up.out.count > 0;
+
+	if (is_busy == c->is_busy)
+		return;
+	c->is_busy = is_busy;
+	if (c->hold == NULL)
+		return;
+	c->hold->busy += is_busy ? 1 : -1U;
+	worker_check_hold(c->w, c->hold);
+}
+
+/* -- answers
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+void
+client_emit(struct client *c, struct segs *segs)
+{
+	outq_take(&c->out, segs);
+}
+
+struct pending *
+client_awaited(struct client *c)
+{
+	if (list_is_empty(&c->pending))
+		return NULL;
+	return CONTAINER_OF(c->pending.next, struct pending, node);
+}
+
+/* Local answers at the head of the queue have had their turn come. */
+static void
+emit_ready(struct client *c)
+{
+	struct pending *p;
+
+	while ((p = client_awaited(c)) != NULL && p->is_local) {
+		list_remove(&p->node);
+		c->pending_count--;
+		client_emit(c, &p->answer);
+		pending_free(p);
+	}
+}
+
+void
+client_answered(struct client *c)
+{
+	struct pending *p = client_awaited(c);
+
+	ENSURE(p != NULL && !p->is_local);
+	list_remove(&p->node);
+	c->pending_count--;
+	c->unanswered--;
+	pending_free(p);
+	emit_ready(c);
+}
+
+static struct pending *
+pending_add(struct client *c, int key, int version, int32_t correlation_id, bool is_local)
+{
+	struct pending *p = mem_zalloc(sizeof(*p));
+
+	p->key = (int16_t)key;
+	p->version = (int16_t)version;
+	p->correlation_id = correlation_id;
+	p->is_local = is_local;
+	list_append(&c->pending, &p->node);
+	c->pending_count++;
+	if (!is_local)
+		c->unanswered++;
+	return p;
+}
+
+/* -- requests
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+/* What is known of a request before its body is read. */
+struct head {
+	size_t size; /* of the frame, without the four bytes of the size itself */
+	int key;
+	int version;
+	int32_t correlation_id;
+	const struct api *api;
+};
+
+static void
+refuse(struct client *c, const char *event, const struct head *head, const char *why)
+{
+	WORKER_COUNT(c->w, closed_protocol, 1);
+	log_warn(event, KV_STR("peer", c->peer),
+		 KV_STR("vcluster", c->vc != NULL ? c->vc->name : NULL),
+		 KV_STR("api", kafka_api_name(head->key)), KV_INT("key", head->key),
+		 KV_INT("version", head->version), KV_INT("size", head->size), KV_STR("why", why));
+	client_close(c, why);
+}
+
+void
+client_context(struct client *c, struct rewrite_context *cx)
+{
+	*cx = (struct rewrite_context){
+	    .prefix = c->vc->prefix,
+	    .prefix_length = strlen(c->vc->prefix),
+	    .route = c->route,
+	    .advertised_host = settings_of(c)->advertised_host,
+	    .cluster_id = c->vc->cluster_id,
+	    .port_start = (int32_t)settings_of(c)->port_start,
+	    .scratch = &c->w->scratch,
+	};
+}
+
+static void
+answer_locally(struct client *c, const struct head *head, struct bytes *answer)
+{
+	struct pending *p = pending_add(c, head->key, head->version, head->correlation_id, true);
+	struct buf *buf = buf_new(answer->length);
+
+	memcpy(buf->data, answer->data, answer->length);
+	segs_add(&p->answer, buf, buf->data, answer->length);
+	buf_unref(&buf);
+	emit_ready(c);
+}
+
+/* A Produce with acks=0 is never answered; everything else is. */
+static bool
+owes_answer(const struct rewriter *rw)
+{
+	return rw->key != 0 || rw->acks != 0;
+}
+
+static void
+forward_frame(struct client *c, const struct head *head, const uint8_t *frame)
+{
+	struct rewrite_context cx;
+	struct rewriter *rw = &c->request.rw;
+
+	client_context(c, &cx);
+	if (!rewrite_frame(rw, &cx, KAFKA_REQUEST, head->key, head->version, c->in.buf, frame,
+			   head->size)) {
+		refuse(c, "request.malformed", head, rw->error);
+		return;
+	}
+	if (owes_answer(rw))
+		pending_add(c, head->key, head->version, head->correlation_id, false);
+	upstream_send(c, &rw->out);
+}
+
+/* A request that is here as a whole. */
+static void
+handle_frame(struct client *c, const struct head *head)
+{
+	const uint8_t *frame = inbuf_at(&c->in) + 4;
+	struct bytes answer = {0};
+	char why[256];
+	enum local_result result = LOCAL_FORWARD;
+
+	if (head->api->policy != API_REWRITE)
+		result = local_answer(c, head->api, head->version, frame, head->size, &answer, why,
+				      sizeof(why));
+	switch (result) {
+	case LOCAL_ANSWERED:
+		answer_locally(c, head, &answer);
+		break;
+	case LOCAL_REFUSED:
+		answer_locally(c, head, &answer);
+		client_part(c, why);
+		break;
+	case LOCAL_FORWARD:
+		forward_frame(c, head, frame);
+		break;
+	case LOCAL_BROKEN:
+		refuse(c, "request.malformed", head, why);
+		break;
+	}
+	bytes_free(&answer);
+	if (c->state != CLIENT_CLOSED)
+		inbuf_consume(&c->in, 4 + head->size);
+}
+
+void
+stream_begin(struct client *c, struct stream *stream)
+{
+	client_context(c, &stream->cx);
+	stream->world = world_ref(c->w->world);
+	stream->active = true;
+}
+
+void
+stream_end(struct stream *stream)
+{
+	stream->active = false;
+	world_unref(&stream->world);
+}
+
+static void
+begin_stream(struct client *c, const struct head *head)
+{
+	stream_begin(c, &c->request);
+	c->request.correlation_id = head->correlation_id;
+	rewrite_stream_begin(&c->request.rw, &c->request.cx, KAFKA_REQUEST, head->key,
+			     head->version, head->size);
+	inbuf_consume(&c->in, 4);
+}
+
+/* Passes on what has come of a streamed request. false: more must come first. */
+static bool
+feed_stream(struct client *c)
+{
+	struct rewriter *rw = &c->request.rw;
+	struct head head = {.key = rw->key, .version = rw->version, .size = rw->walk.left};
+	bool was_promised = rw->promised;
+	enum rewrite_progress progress;
+	size_t consumed;
+
+	if (c->in.buf == NULL)
+		return false;
+	progress =
+	    rewrite_stream_feed(rw, c->in.buf, inbuf_at(&c->in), inbuf_length(&c->in), &consumed);
+	if (progress == REWRITE_FAILED) {
+		refuse(c, "request.malformed", &head, rw->error);
+		return false;
+	}
+	inbuf_consume(&c->in, consumed);
+	if (rw->promised && !was_promised && owes_answer(rw))
+		pending_add(c, rw->key, rw->version, c->request.correlation_id, false);
+	if (rw->promised)
+		upstream_send(c, &rw->out);
+	if (progress == REWRITE_MORE)
+		return consumed > 0 && is_alive(c);
+	stream_end(&c->request);
+	return true;
+}
+
+/* May this request not go now? Then nothing more is read until it may. */
+static bool
+must_wait(const struct client *c, const struct head *head)
+{
+	if ((head->api->flags & API_BEFORE_AUTH) != 0)
+		return false;
+	if (c->hold != NULL && head->api->policy != API_LOCAL)
+		return true;
+	return route_broker(c->route, c->vnode) == NULL;
+}
+
+static void
+begin_wait(struct client *c, const struct head *head)
+{
+	if (c->is_waiting) /* counted already */
+		return;
+	c->is_waiting = true;
+	if (c->hold != NULL)
+		c->hold->held++;
+	log_debug("request.held", KV_STR("peer", c->peer), KV_STR("api", kafka_api_name(head->key)),
+		  KV_STR("why", c->hold != NULL ? "switch" : "no broker is known yet"));
+}
+
+/* Is it something that this gateway offers, to this client, now? Otherwise the connection is
+ * closed, as a broker does. */
+static bool
+check_head(struct client *c, struct head *head)
+{
+	const struct api_range *range;
+
+	head->api = api_find(head->key);
+	if (head->api == NULL) {
+		refuse(c, "request.unsupported", head, "an API that is not offered");
+		return false;
+	}
+	if (c->state == CLIENT_GREETING && (head->api->flags & API_BEFORE_AUTH) == 0) {
+		refuse(c, "request.unauthenticated", head,
+		       "only ApiVersions and SASL are legal before the login");
+		return false;
+	}
+	range = &c->w->world->apis[head->key];
+	if (head->key != API_VERSIONS_KEY &&
+	    (head->version < range->min || head->version > range->max)) {
+		refuse(c, "request.unsupported", head, "a version that is not offered");
+		return false;
+	}
+	return true;
+}
+
+static bool
+check_size(struct client *c, const struct head *head)
+{
+	int64_t limit = c->state == CLIENT_GREETING ? settings_of(c)->frame_unauthenticated_bytes
+						    : settings_of(c)->frame_bytes;
+
+	if (head->size > INT32_MAX || head->size < FRAME_HEAD - 4)
+		refuse(c, "request.malformed", head, "not a legal frame size");
+	else if ((int64_t)head->size > limit)
+		refuse(c, "request.too_large", head,
+		       "the frame is larger than limits.frame allows");
+	else
+		return true;
+	return false;
+}
+
+/* Reads the head of the next request; false when it has not come yet or the client was closed for
+ * it. */
+static bool
+read_head(struct client *c, struct head *head)
+{
+	size_t length = c->in.buf != NULL ? inbuf_length(&c->in) : 0;
+	const uint8_t *at;
+
+	if (length < 4)
+		return false;
+	at = inbuf_at(&c->in);
+	*head = (struct head){.size = be_get32(at), .key = -1, .version = -1};
+	if (length < FRAME_HEAD && head->size >= FRAME_HEAD - 4)
+		return false; /* wait for the API key: a log line without it helps nobody */
+	if (length >= FRAME_HEAD) {
+		head->key = (int16_t)be_get16(at + 4);
+		head->version = (int16_t)be_get16(at + 6);
+		head->correlation_id = (int32_t)be_get32(at + 8);
+	}
+	return check_size(c, head) && check_head(c, head);
+}
+
+/* Takes one request, or one piece of a streamed one. false: nothing more to do now. */
+static bool
+step(struct client *c)
+{
+	struct head head;
+
+	if (c->request.active)
+		return c->up.out.bytes < (size_t)settings_of(c)->buffer_bytes && feed_stream(c);
+	if (c->pending_count >= PENDING_MAX || !read_head(c, &head))
+		return false;
+	if (must_wait(c, &head)) {
+		begin_wait(c, &head);
+		return false;
+	}
+	c->is_waiting = false;
+	if (inbuf_length(&c->in) >= 4 + head.size) {
+		WORKER_COUNT(c->w, requests_total, 1);
+		handle_frame(c, &head);
+		return is_alive(c);
+	}
+	if ((head.api->flags & API_STREAM_REQUEST) != 0 && 4 + head.size > BUF_BYTES) {
+		WORKER_COUNT(c->w, requests_total, 1);
+		begin_stream(c, &head);
+		return true;
+	}
+	return false;
+}
+
+void
+client_process(struct client *c)
+{
+	if (!is_alive(c))
+		return;
+	while (is_alive(c) && step(c))
+		;
+	if (c->state == CLIENT_CLOSED)
+		return;
+	flush(c);
+	if (c->state == CLIENT_CLOSED)
+		return;
+	client_update_busy(c);
+	client_update_watch(c);
+}
+
+/* How many contiguous bytes what comes next needs. */
+static size_t
+unit_wanted(const struct client *c)
+{
+	if (c->request.active)
+		return c->request.rw.walk.need > 0 ? c->request.rw.walk.need : 1;
+	if (c->in.buf == NULL || inbuf_length(&c->in) < FRAME_HEAD)
+		return FRAME_HEAD;
+	return 4 + (size_t)be_get32(inbuf_at(&c->in));
+}
+
+static void
+read_requests(struct client *c)
+{
+	for (int i = 0; i < READS_PER_TURN && may_read(c); i++) {
+		size_t got;
+
+		inbuf_reserve(&c->in, unit_wanted(c));
+		switch (inbuf_read(&c->in, c->fd, &got)) {
+		case READ_SOME:
+			WORKER_COUNT(c->w, bytes_in, got);
+			c->active_ms = clock_now_ms();
+			client_process(c);
+			break;
+		case READ_AGAIN:
+			return;
+		case READ_EOF:
+			client_close(c, "the client closed the connection");
+			return;
+		case READ_FAILED:
+			client_close(c, strerror(errno));
+			return;
+		}
+	}
+}
+
+static void
+on_client_io(void *arg, int events)
+{
+	struct client *c = arg;
+
+	if ((events & EV_WRITE) != 0) {
+		flush(c);
+		if (is_alive(c))
+			client_process(c); /* the queue may have room again */
+	}
+	if ((events & EV_READ) != 0 && is_alive(c))
+		read_requests(c);
+	client_update_watch(c);
+}
+
+void
+client_start(struct worker_state *w, int fd, const char *peer, unsigned vnode)
+{
+	struct client *c = mem_zalloc(sizeof(*c));
+
+	c->w = w;
+	c->fd = fd;
+	c->vnode = vnode;
+	c->state = CLIENT_GREETING;
+	c->since_ms = clock_now_ms();
+	c->active_ms = c->since_ms;
+	c->up.fd = -1;
+	snprintf(c->peer, sizeof(c->peer), "%s", peer);
+	list_init(&c->pending);
+	list_append(&w->clients, &c->node);
+	w->clients_count++;
+	WORKER_COUNT(w, connections, 1);
+	WORKER_COUNT(w, connections_total, 1);
+	loop_io_init(&c->io, w->loop, fd, on_client_io, c);
+	client_update_watch(c);
+	log_debug("client.accept", KV_STR("peer", c->peer), KV_INT("vnode", vnode));
+}
+
+/* -- worlds and time
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+bool
+client_bind(struct client *c)
+{
+	c->vc = snapshot_vcluster(c->w->world->snap, c->identity.vcluster);
+	if (c->vc == NULL)
+		return false;
+	c->route = &c->w->world->routes[c->vc->logical];
+	if (c->hold == NULL) {
+		c->hold = worker_find_hold(c->w, c->route->logical);
+		if (c->hold != NULL) {
+			c->hold->connections++;
+			c->hold->busy += c->is_busy ? 1 : 0;
+		}
+	}
+	if (c->state == CLIENT_GREETING) {
+		set_state(c, CLIENT_OPEN);
+		c->generation = c->route->generation;
+	}
+	return true;
+}
+
+void
+client_rebind(struct client *c)
+{
+	const struct vcluster *old_vc = c->vc; /* of the old world, which the worker still holds */
+	const struct route *old_route = c->route;
+	enum auth_verdict verdict;
+
+	if (c->vc == NULL || !is_alive(c))
+		return;
+	verdict = sasl_recheck(c->w->world->snap, &c->identity, clock_wall_s());
+	if (verdict != AUTH_OK || !client_bind(c)) {
+		c->vc = NULL;
+		client_close(c, auth_verdict_text(verdict));
+		return;
+	}
+	if (strcmp(old_vc->prefix, c->vc->prefix) != 0) {
+		client_close(c, "its vcluster's prefix was changed");
+		return;
+	}
+	if (c->generation == c->route->generation &&
+	    strcmp(old_route->logical, c->route->logical) == 0)
+		return;
+	c->generation = c->route->generation;
+	if (c->is_busy)
+		client_close(c, "its cluster was switched while a request was unanswered");
+	else
+		upstream_retire(c);
+}
+
+/* The deadline that has passed, or NULL. */
+static const char *
+overdue(const struct client *c, int64_t now_ms)
+{
+	if (c->state == CLIENT_GREETING &&
+	    now_ms - c->since_ms > settings_of(c)->authenticate_timeout_ms)
+		return "no login within timeouts.authenticate";
+	if (c->state == CLIENT_PARTING &&
+	    now_ms - c->active_ms > settings_of(c)->authenticate_timeout_ms)
+		return "refused, and the client does not read";
+	if (c->state == CLIENT_OPEN && !c->is_busy && !c->is_waiting &&
+	    now_ms - c->active_ms > settings_of(c)->idle_timeout_ms)
+		return "idle for longer than timeouts.idle";
+	if (c->state == CLIENT_OPEN &&
+	    clock_wall_s() >= c->identity.expires + (c->is_busy ? EXPIRY_GRACE_S : 0))
+		return "the token has expired";
+	return NULL;
+}
+
+void
+client_sweep(struct client *c, int64_t now_ms)
+{
+	const char *why = overdue(c, now_ms);
+
+	if (why != NULL) {
+		client_close(c, why);
+		return;
+	}
+	if (c->is_waiting && socket_peer_is_gone(c->fd)) {
+		WORKER_COUNT(c->w, held_discarded, 1);
+		client_close(
+		    c,
+		    "the client went away while its request was held; the request was discarded");
+		return;
+	}
+	upstream_sweep(c, now_ms);
+	if (is_alive(c) && c->is_waiting && c->hold == NULL)
+		client_process(c); /* a broker may be known by now */
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Rewriting: a frame goes in as bytes, segments come out. The walker gives the items, a table
+ * (rules[] in rewrite.c) gives the action for each meaning and direction, untouched bytes between
+ * are passed by reference. Fixed-size values (node ids, ports, epochs, ids) are changed in place:
+ * the bytes are ours.
+ *
+ * Two ways: rewrite_frame() for a frame that is there as a whole, and rewrite_stream_*() for a
+ * Produce request or Fetch response whose record batches are passed on while they arrive. A
+ * streamed frame promises its size before its last byte is known: after the part before its topics
+ * only topic names change, each by a fixed number of bytes (a compact length is written one varint
+ * byte longer if need be), so the size follows from the number of topics.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "kafka/walk.h"
+#include "net/buf.h"
+#include "proxy/world.h"
+
+/* What rewriting needs to know. Borrowed for the call (streams: must live until the stream ends).
+ */
+struct rewrite_context {
+	const char *prefix;
+	size_t prefix_length;
+	const struct route *route;
+	const char *advertised_host;
+	const char *cluster_id;
+	int32_t port_start;
+	struct scratch *scratch;
+};
+
+/* One construct around the item being walked. */
+struct rewrite_level {
+	uint16_t field;
+	bool is_array;
+	bool is_element; /* a struct in an array: may be dropped */
+	bool drop;
+	bool compact;      /* how count_at is encoded */
+	uint8_t *count_at; /* where the array's count, or the struct's tag count, is in the input */
+	unsigned count_width;
+	uint32_t kept;        /* elements or tags that stay */
+	uint32_t count;       /* elements or tags that came */
+	const uint8_t *began; /* element or tag: its first byte */
+	const uint8_t *span;  /* of the rewriter when it began */
+	struct segs_mark mark;
+};
+
+struct rewriter {
+	const struct rewrite_context *cx;
+	struct walk walk;
+	enum kafka_direction direction;
+	int key;
+	int version;
+	bool in_header;
+	bool streaming;
+	bool promised; /* streaming: the size prefix is filled in */
+	bool finished;
+	struct buf *in;
+	const uint8_t *span; /* first byte of the input that is not in `out` yet */
+	struct segs out;
+	uint8_t *size_at; /* the outgoing frame's size prefix */
+	size_t emitted;   /* bytes that went into out, size prefix included */
+	size_t total;     /* promised, size prefix included */
+	unsigned depth;
+	struct rewrite_level levels[WALK_DEPTH];
+	/* What fields say about their neighbours. */
+	int error_code;
+	int resource_type;
+	int vnode; /* of the latest BROKER_ID or COORDINATOR_ID; -1 where the id was negative */
+	/* What the caller wants to know. */
+	int acks;            /* Produce: 1 unless the field says otherwise */
+	bool unknown_broker; /* a broker id came by that the route does not know: probe again */
+	char error[240];     /* why it failed: what and where, for the log */
+};
+
+/* Rewrites one whole frame (without its 4-byte size). On success the outgoing frame, size included,
+ * is in rw->out (moved away by the caller). false: rw->error. The API and version must be ones that
+ * apis.h offers. */
+bool rewrite_frame(struct rewriter *rw, const struct rewrite_context *cx,
+		   enum kafka_direction direction, int key, int version, struct buf *in,
+		   const uint8_t *frame, size_t size) MUST_CHECK;
+
+/* Starts a streamed frame of `size` bytes (without the 4-byte size). */
+void rewrite_stream_begin(struct rewriter *rw, const struct rewrite_context *cx,
+			  enum kafka_direction direction, int key, int version, size_t size);
+
+enum rewrite_progress { REWRITE_FAILED, REWRITE_DONE, REWRITE_MORE };
+
+/* Takes as many bytes as it can; *consumed says how many. What is ready to be sent is in rw->out,
+ * but nothing may go before rw->promised. REWRITE_MORE: at least walk.need bytes from the
+ * unconsumed ones on are wanted. */
+enum rewrite_progress rewrite_stream_feed(struct rewriter *rw, struct buf *in, const uint8_t *at,
+					  size_t length, size_t *consumed);
+
+/* Drops what was not moved away. */
+void rewrite_free(struct rewriter *rw);

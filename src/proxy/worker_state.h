@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A worker's own state, touched by its thread only (but for the counters, which others may read).
+ * Private to proxy/.
+ */
+#pragma once
+#include <pthread.h>
+#include "base/list.h"
+#include "net/buf.h"
+#include "proxy/worker.h"
+
+/* A logical cluster whose new requests wait. */
+struct hold {
+	struct list node; /* in worker_state.holds */
+	char *logical;
+	worker_ack_fn ack;
+	void *arg;
+	bool is_acked;
+	unsigned connections;
+	unsigned busy; /* clients with something unanswered */
+	unsigned held; /* requests that came and waited */
+	unsigned cut;
+};
+
+struct worker_state {
+	unsigned index;
+	struct loop *loop;
+	struct loop *control;
+	struct world *world;
+	struct list clients;
+	size_t clients_count;
+	struct list holds;
+	struct list listeners;
+	struct list lingering; /* upstream sockets that finish sending */
+	struct scratch scratch;
+	struct loop_timer sweep;
+	int record_fd; /* TURNOUT_RECORD: every byte sent to clients is appended there, for tests;
+			  -1 */
+	uint64_t
+	    producer_instance; /* 24 random bits in the producer ids that this worker gives out */
+	uint64_t producer_count;
+	struct worker_counters counters;
+};
+
+/* Counters have one writer; readers may lag. */
+#define WORKER_COUNT(w, member, n)                                                                 \
+	__atomic_store_n(&(w)->counters.member, (w)->counters.member + (uint64_t)(n),              \
+			 __ATOMIC_RELAXED)
+
+/* The hold of a logical cluster, or NULL. */
+struct hold *worker_find_hold(struct worker_state *w, const char *logical);
+/* Acknowledges if nothing is unanswered any more. */
+void worker_check_hold(struct worker_state *w, struct hold *hold);
+/* Keeps a socket until its peer has closed, then closes it. */
+void worker_linger(struct worker_state *w, int fd);
