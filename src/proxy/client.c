@@ -22,8 +22,6 @@
 
 /* Frame size, API key and version, correlation id: what decides about a request. */
 #define FRAME_HEAD 12
-/* ApiVersions is answered in every version, with an error if need be (KIP-511). */
-#define API_VERSIONS_KEY 18
 /* Reads of one event; the others get their turn then. */
 #define READS_PER_TURN 8
 /* A connection that always has a request in flight is cut so long after its token's end. */
@@ -452,7 +450,7 @@ check_head(struct client *c, struct head *head)
 		return false;
 	}
 	range = &c->w->world->apis[head->key];
-	if (head->key != API_VERSIONS_KEY &&
+	if (head->key != KA_ApiVersions &&
 	    (head->version < range->min || head->version > range->max)) {
 		refuse(c, "request.unsupported", head, "a version that is not offered");
 		return false;
@@ -627,6 +625,8 @@ client_bind(struct client *c)
 	if (c->vc == NULL)
 		return false;
 	c->route = &c->w->world->routes[c->vc->logical];
+	if (c->hold != NULL && strcmp(c->hold->logical, c->route->logical) != 0)
+		leave_hold(c);
 	if (c->hold == NULL) {
 		c->hold = worker_find_hold(c->w, c->route->logical);
 		if (c->hold != NULL) {
