@@ -18,7 +18,7 @@ enum auth_verdict {
 	AUTH_ALGORITHM, /* alg is not HS256 */
 	AUTH_SIGNATURE, /* no configured key signed it (wrong or retired key) */
 	AUTH_EXPIRED,
-	AUTH_NOT_BEFORE, /* issued before the user's not.before */
+	AUTH_NOT_BEFORE, /* issued before the user's not.before, or its nbf has not come */
 	AUTH_UNKNOWN_VCLUSTER,
 	AUTH_UNKNOWN_USER,
 	AUTH_USERNAME, /* SASL username is not the token's */
@@ -32,13 +32,17 @@ struct token {
 	int64_t issued;  /* iat, or 0 */
 };
 
-/* A signed token in *out (malloc'd; free with mem_free_secret()). lifetime in seconds, 1 or more.
- */
+#define TOKEN_BYTES_MAX    4096
+#define TOKEN_LIFETIME_MAX 3153600000 /* seconds: a hundred years */
+
+/* A signed token in *out (malloc'd; free with mem_free_secret()). lifetime in seconds, 1 to
+ * TOKEN_LIFETIME_MAX. ERR_INVALID for a name or lifetime that no token can have. */
 bool token_make(const struct token_key *key, const char *vcluster, const char *username,
 		int64_t now, int64_t lifetime, char **out, struct err *err) MUST_CHECK;
 
-/* Verifies signature, algorithm, form and expiry against each key in turn. Any thread. On AUTH_OK
- * *out is filled. */
+/* Verifies signature, algorithm, form and expiry against each key in turn. Any thread. *out is
+ * filled on AUTH_OK, and on AUTH_EXPIRED and AUTH_NOT_BEFORE (the signature is good: the log may
+ * say whose token it was); else it is all zero. */
 enum auth_verdict token_verify(const struct token_key *keys, size_t count, const char *text,
 			       size_t length, int64_t now, struct token *out);
 

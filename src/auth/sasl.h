@@ -21,7 +21,8 @@ extern const char sasl_refusal[];
 
 /* Parses `[authzid] NUL authcid NUL password`, verifies the token, and checks it against the
  * snapshot: vcluster and user exist, the username matches, not.before. keys are those in force
- * (generated ones included). */
+ * (generated ones included). An authzid must be empty or the username. Where the token's signature
+ * was good, *out is filled even if the verdict is not AUTH_OK, for the log; else it is all zero. */
 enum auth_verdict sasl_plain(const struct snapshot *snap, const struct token_key *keys,
 			     size_t keys_count, const uint8_t *bytes, size_t length, int64_t now,
 			     struct sasl_identity *out);
