@@ -10,7 +10,7 @@ did not start.  Start at lab.py; contrib/kafka-lab is the command line.
 
 from .artefacts import KAFKA_VERSION, LabError, cache_dir, fetch_kafka, fetch_registry
 from .cluster import Cluster
-from .gateway import Gateway, find_binary
+from .gateway import ApiError, Gateway, find_binary
 from .lab import Lab
 from .mirror import Mirror
 from .ports import free_ports, wait_port
@@ -19,6 +19,6 @@ from .registry import Registry
 from .tools import write_tools
 
 __all__ = [
-    "KAFKA_VERSION", "LabError", "cache_dir", "fetch_kafka", "fetch_registry", "Cluster", "Gateway",
+    "KAFKA_VERSION", "ApiError", "LabError", "cache_dir", "fetch_kafka", "fetch_registry", "Cluster", "Gateway",
     "find_binary", "Lab", "Mirror", "free_ports", "wait_port", "Process", "Registry", "write_tools",
 ]

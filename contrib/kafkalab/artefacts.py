@@ -107,6 +107,10 @@ class Kafka:
         self.checkpoint = os.path.join(path, "bootstrap.checkpoint")
         self.classpath = os.path.join(path, "classes") + ":" + os.path.join(self.libs, "*")
 
+    def at_least(self, *wanted):
+        """Whether this is Kafka of that version or a later one."""
+        return tuple(int(part) for part in self.version.split(".")[:len(wanted)]) >= wanted
+
     def command(self, main, *arguments, jvm=JVM_SERVER, properties=()):
         """The command line that runs a class of this version."""
         options = [f"-D{name}" for name in properties]

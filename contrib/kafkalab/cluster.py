@@ -194,7 +194,7 @@ class Cluster:
             "auto.create.topics.enable": "true" if self.auto_create else "false",
         }
         common = dict(SETTINGS)
-        if not self.kafka.version.startswith("3."):
+        if self.kafka.at_least(4):
             common.update(SETTINGS_4)
         words = {"rf": min(3, len(self.ids)), "session": 3000 if self.jvm_per_broker else 9000}
         settings.update({key: value.format(**words) for key, value in common.items()})

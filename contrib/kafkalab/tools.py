@@ -4,7 +4,7 @@
 import os
 import shlex
 
-from .artefacts import JVM_TOOL, fetch_kafka
+from .artefacts import JVM_TOOL
 
 _T = "org.apache.kafka.tools."
 TOOLS = {
@@ -34,10 +34,23 @@ TOOLS_3 = {
 }
 
 
+# Kafka 4.3 still takes the old names of two options, but announces their end on standard output, in
+# the middle of the records that the original demo pipes into jq: the script gives the new name.
+_RENAME = """\
+for word do
+    shift
+    case $word in
+    --producer.config | --consumer.config) word=--command-config ;;
+    esac
+    set -- "$@" "$word"
+done
+"""
+
+
 def write_tools(kafka, directory):
     """Write one script per tool into `directory`; returns it."""
     tools = dict(TOOLS)
-    if kafka.version.startswith("3."):
+    if not kafka.at_least(4):
         tools.update(TOOLS_3)
     os.makedirs(directory, exist_ok=True)
     for name, main in tools.items():
@@ -49,11 +62,8 @@ def write_tools(kafka, directory):
         words = " ".join(f'"{word}"' if "$" in word else shlex.quote(word) for word in command)
         path = os.path.join(directory, name)
         with open(path, "w", encoding="utf-8") as out:
-            out.write(f'#!/bin/sh\n# Made by contrib/kafka-lab.\nexec {words} "$@"\n')
+            rename = _RENAME if "console" in name and kafka.at_least(4, 2) else ""
+            out.write(f'#!/bin/sh\n# Made by contrib/kafka-lab.\n{rename}exec {words} "$@"\n')
         os.chmod(path, 0o755)
     return directory
 
-
-def main_write_tools(version, directory):
-    """For callers that have no Kafka object at hand."""
-    return write_tools(fetch_kafka(version), directory)
