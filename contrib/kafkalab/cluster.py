@@ -59,6 +59,7 @@ class Cluster:
         self.cluster_id = cluster_id or random_uuid()
         self.settings = dict(settings or {})
         self.controller_ports = None
+        self._running = []  # the Process objects that this object started
 
     # -- description -----------------------------------------------------------------------------
 
@@ -113,12 +114,20 @@ class Cluster:
         self._save()
         for index, node in enumerate(self.ids):
             self._write_node(index, node)
-        self._running = []
-        for nodes in ([[n] for n in self.ids] if self.jvm_per_broker else [self.ids]):
-            self._spawn(nodes, die_with_parent)
+        self._spawn_all(die_with_parent)
         if wait:
             self.wait_ready()
         return self
+
+    def start_again(self, die_with_parent=False):
+        """Start a cluster that was stopped or killed, on its old data and ports."""
+        self._spawn_all(die_with_parent)
+        self.wait_ready()
+
+    def _spawn_all(self, die_with_parent):
+        self._running = []
+        for nodes in ([[n] for n in self.ids] if self.jvm_per_broker else [self.ids]):
+            self._spawn(nodes, die_with_parent)
 
     def _spawn(self, nodes, die_with_parent):
         files = [os.path.join(self._node_dir(node), "server.properties") for node in nodes]
@@ -154,7 +163,6 @@ class Cluster:
 
     def start_broker(self, node, die_with_parent=False):
         """Start a broker that was killed, on its old data."""
-        self._running = getattr(self, "_running", [])
         self._spawn([node], die_with_parent)
         self.wait_ready()
 
@@ -203,12 +211,15 @@ class Cluster:
 
     # -- readiness -------------------------------------------------------------------------------
 
+    def _process_of(self, node):
+        names = ("brokers", f"broker-{node}")
+        return next((p for p in self._running if p.name in names), self.process(node))
+
     def wait_ready(self, seconds=60):
         """Wait until every live broker knows of all of them; LabError with the log's end if not."""
         deadline = time.monotonic() + seconds
         for node, port in zip(self.ids, self.ports):
-            process = next((p for p in getattr(self, "_running", []) if p.name in ("brokers", f"broker-{node}")),
-                           self.process(node))
+            process = self._process_of(node)
             if not wait_port(self.bind, port, deadline - time.monotonic(), process):
                 raise LabError(f"cluster {self.name}: broker {node} does not come up\n{process.log_tail()}")
             while brokers_seen(self.bind, port) < len(self.ids):

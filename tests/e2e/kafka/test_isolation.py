@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two tenants of one gateway do not see each other, nor anything else on the brokers."""
+
+import time
+
+import pytest
+from confluent_kafka import Producer
+from drivers import DRIVERS, Failed, Target
+from world import USER, physical
+
+
+@pytest.fixture(scope="module")
+def tenants(gateway, lab, direct, tmp_path_factory):
+    """One client for each tenant, with the same names of topic and group; `outside` is nobody's topic."""
+    directory = str(tmp_path_factory.mktemp("tenants"))
+    direct["main"].create("outside")
+    clients = {}
+    for name in ("blue", "green"):
+        clients[name] = DRIVERS["confluent-kafka"](gateway.target(name), lab, directory)
+        clients[name].create("shared-name", 1)
+    for name, client in clients.items():
+        deadline = time.monotonic() + 20
+        while "shared-name" not in client.topics() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        client.produce("shared-name", [f"{name}-{i}" for i in range(10)])
+        client.consume("shared-name", "shared-group", 10)
+    return clients
+
+
+def test_same_names_are_different_topics(tenants, direct):
+    """Each tenant's topic is a topic of its own on the brokers."""
+    for name in tenants:
+        held = direct["main"].values(physical(name, "shared-name"))
+        assert sorted(held) == [f"{name}-{i}" for i in range(10)]
+
+
+def test_listing_shows_only_own_topics(tenants):
+    """Own names without prefix; nobody else's, and no internal topic of the brokers."""
+    tenants["blue"].create("only-blue", 1)
+    time.sleep(1)
+    assert tenants["green"].topics() == {"shared-name"}
+    assert tenants["blue"].topics() == {"shared-name", "only-blue"}
+
+
+@pytest.mark.parametrize("name", ["outside", "kx9othershared-name", "zq7tenantshared-name", "__consumer_offsets"])
+def test_others_topics_cannot_be_reached(tenants, direct, name):
+    """A name that exists on the brokers but not in the tenant is an unknown topic."""
+    before = {topic: direct["main"].ends(topic) for topic in
+              ("outside", physical("blue", "shared-name"), physical("green", "shared-name"))}
+    for call in (lambda c: c.describe(name), lambda c: c.delete(name)):
+        with pytest.raises(Failed):
+            call(tenants["blue"])
+    producer = Producer(tenants["blue"].target.librdkafka(**{"message.timeout.ms": 3000}))
+    failed = []
+    producer.produce(name, b"must not arrive", on_delivery=lambda error, _: failed.append(error))
+    producer.flush(20)
+    assert failed and failed[0] is not None
+    after = {topic: direct["main"].ends(topic) for topic in before}
+    assert after == before
+
+
+def test_groups_are_apart(tenants):
+    """Each tenant lists its own group, and its offsets are its own."""
+    tenants["blue"].produce("shared-name", ["one more"])
+    assert tenants["blue"].groups() == {"shared-group"}
+    assert tenants["green"].groups() == {"shared-group"}
+    assert tenants["blue"].lag("shared-name", "shared-group") == 1
+    assert tenants["green"].lag("shared-name", "shared-group") == 0
+
+
+def test_deleting_leaves_the_others(tenants, direct):
+    """A tenant that deletes its topic takes nothing from the other one."""
+    tenants["blue"].create("to-delete", 1)
+    tenants["green"].create("to-delete", 1)
+    time.sleep(1)
+    tenants["blue"].delete("to-delete")
+    deadline = time.monotonic() + 10
+    while physical("blue", "to-delete") in direct["main"].topics() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert physical("blue", "to-delete") not in direct["main"].topics()
+    assert physical("green", "to-delete") in direct["main"].topics()
+
+
+@pytest.mark.parametrize("user,which", [
+    (USER, "garbage"), (USER, "other key"), ("somebody", "own"),
+])
+def test_bad_tokens_are_refused(gateway, make_gateway, tenants, user, which):
+    """No token, one of another gateway's key, one under another user's name: refused before any answer."""
+    if which == "own":
+        token = gateway.target("blue").token
+    elif which == "other key":
+        token = make_gateway().target("blue").token
+    else:
+        token = "not.a.token"
+    errors = []
+    producer = Producer(Target(gateway.bootstrap, user, token).librdkafka(
+        **{"message.timeout.ms": 4000, "error_cb": errors.append}))
+    failed = []
+    producer.produce("shared-name", b"x", on_delivery=lambda error, _: failed.append(error))
+    producer.flush(20)
+    assert failed and failed[0] is not None
+    assert any(error.name() == "_AUTHENTICATION" for error in errors), errors
