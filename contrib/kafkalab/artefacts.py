@@ -28,6 +28,13 @@ class LabError(Exception):
     """Something outside the lab went wrong; the message says what and what to do."""
 
 
+def install_missing():
+    """Packages that are not installed yet; quick when all are there."""
+    deps = os.path.join(os.path.dirname(HERE), "deps")
+    if os.access(deps, os.X_OK) and subprocess.run([deps, "kafka"], check=False).returncode != 0:
+        raise LabError("contrib/deps kafka failed, see above")
+
+
 def cache_dir():
     """The cache directory, outside the tree; made when it is missing."""
     path = os.environ.get("TURNOUT_CACHE") or os.path.expanduser("~/.cache/turnout")
