@@ -45,6 +45,12 @@ AC_DEFUN([TURNOUT_COVERAGE], [
     TURNOUT_LDFLAGS="$TURNOUT_LDFLAGS --coverage"])
 ])
 
+AC_DEFUN([TURNOUT_TESTS], [
+  AC_ARG_ENABLE([tests], [AS_HELP_STRING([--enable-tests],
+    [insist on Criterion and librdkafka, which only tests and the sandbox need (default: use them when found)])],
+    [], [enable_tests=auto])
+])
+
 # TURNOUT_LIB_FIND(VAR, MODULE, HEADER, LIB, FUNCTION): pkg-config first; where a distribution ships no .pc
 # file (Debian's libev and mbedTLS 2.28), the header and a link of one function decide. Sets turnout_have_VAR.
 AC_DEFUN([TURNOUT_LIB_FIND], [
@@ -67,25 +73,34 @@ AC_DEFUN([TURNOUT_LIB], [
     turnout_missing="$turnout_missing $2"])
 ])
 
-# TURNOUT_LIB_OPTIONAL(..., WHAT): a library without which WHAT is left out; sets the conditional HAVE_VAR.
+# TURNOUT_LIB_OPTIONAL(..., WHAT, REQUIRE): a library without which WHAT is left out, and said so, unless REQUIRE is
+# "yes": then it is missing like any other. Sets the conditional HAVE_VAR.
 AC_DEFUN([TURNOUT_LIB_OPTIONAL], [
   TURNOUT_LIB_FIND([$1], [$2], [$3], [$4], [$5])
-  AS_IF([test "x$turnout_have_$1" = xno],
-    [AC_MSG_WARN([no $2: $8 will not be built (Debian: $6, RPM: $7)])])
+  AS_IF([test "x$turnout_have_$1" = xno], [
+    AS_IF([test "x$9" = xyes], [
+      turnout_missing_deb="$turnout_missing_deb $6"
+      turnout_missing_rpm="$turnout_missing_rpm $7"
+      turnout_missing="$turnout_missing $2"],
+      [AC_MSG_WARN([no $2: $8 will not be built (Debian: $6, RPM: $7)])])])
   AM_CONDITIONAL([HAVE_$1], [test "x$turnout_have_$1" = xyes])
 ])
 
 AC_DEFUN([TURNOUT_LIBS_CHECK], [
   AS_IF([test -n "$turnout_missing"], [AC_MSG_ERROR([missing libraries:$turnout_missing
   Debian and Ubuntu:  apt-get install$turnout_missing_deb
-  Fedora and RHEL:    dnf install$turnout_missing_rpm])])
+  Fedora and RHEL:    dnf install$turnout_missing_rpm
+  (contrib/deps installs all of them on Debian)])])
 ])
 
 AC_DEFUN([TURNOUT_SUMMARY], [
   AC_MSG_NOTICE([
   turnout $PACKAGE_VERSION
     compiler      $CC ($CFLAGS)
+    warnings      $TURNOUT_CFLAGS
     prefix        $prefix
+    sysconfdir    $sysconfdir
+    localstatedir $localstatedir
     werror        $enable_werror
     sanitizers    $enable_sanitizers
     coverage      $enable_coverage
