@@ -54,7 +54,8 @@ struct probe {
 	int64_t interval_ms;
 	int64_t timeout_ms;
 	int64_t connect_ms;
-	int32_t last_good; /* index of the target that answered last */
+	size_t last_good; /* index of the target that answered last */
+	bool moved;       /* the servers changed: brokers found before may be another cluster's */
 
 	struct dial_target *found; /* thread only: the brokers of the latest metadata */
 	size_t found_count;
@@ -166,8 +167,11 @@ message_post(struct message *message)
 static void
 begin_round(struct probe *probe, struct round *round)
 {
-	size_t good = (size_t)probe->last_good;
+	size_t good = probe->last_good;
 
+	if (probe->moved)
+		probe->found_count = 0;
+	probe->moved = false;
 	round->count = probe->targets_count + probe->found_count;
 	round->targets = mem_zalloc(round->count * sizeof(*round->targets));
 	memcpy(round->targets, probe->targets, probe->targets_count * sizeof(*probe->targets));
@@ -194,7 +198,7 @@ remember_good(struct probe *probe, const struct dial_target *target)
 	for (size_t i = 0; i < probe->targets_count; i++)
 		if (probe->targets[i].port == target->port &&
 		    strcmp(probe->targets[i].host, target->host) == 0)
-			probe->last_good = (int32_t)i;
+			probe->last_good = i;
 	pthread_mutex_unlock(&probe->lock);
 }
 
@@ -337,9 +341,28 @@ probe_main(void *arg)
 
 /* -- the public functions, all called on the control loop */
 
+static bool
+same_servers(const struct probe *probe, const struct probe_settings *settings)
+{
+	if (probe->targets_count != settings->servers_count)
+		return false;
+	for (size_t i = 0; i < settings->servers_count; i++)
+		if (probe->targets[i].port != settings->servers[i].port ||
+		    strcmp(probe->targets[i].host, settings->servers[i].host) != 0)
+			return false;
+	return true;
+}
+
 static void
 take_settings(struct probe *probe, const struct probe_settings *settings)
 {
+	probe->interval_ms = settings->interval_ms;
+	probe->timeout_ms = settings->timeout_ms;
+	probe->connect_ms = settings->connect_ms;
+	if (same_servers(probe, settings))
+		return;
+	probe->moved = true;
+	probe->last_good = 0;
 	probe->targets_count = settings->servers_count;
 	probe->targets =
 	    mem_realloc(probe->targets, settings->servers_count * sizeof(*probe->targets));
@@ -349,9 +372,6 @@ take_settings(struct probe *probe, const struct probe_settings *settings)
 		*target = (struct dial_target){.port = settings->servers[i].port};
 		snprintf(target->host, sizeof(target->host), "%s", settings->servers[i].host);
 	}
-	probe->interval_ms = settings->interval_ms;
-	probe->timeout_ms = settings->timeout_ms;
-	probe->connect_ms = settings->connect_ms;
 }
 
 /* Signals are the control thread's. */

@@ -35,7 +35,7 @@ struct probe_result {
 
 /* What a probe goes by; copied. */
 struct probe_settings {
-	const struct bootstrap *servers; /* bootstrap servers first, then brokers known before */
+	const struct bootstrap *servers; /* brokers that answered before are asked after them */
 	size_t servers_count;
 	int64_t interval_ms;
 	int64_t timeout_ms;
