@@ -272,7 +272,7 @@ switch_on_probe(struct switch_machine *machine, bool reachable, const char *why)
 		return;
 	if (!reachable) {
 		err_set(&machine->result.err, ERR_UNAVAILABLE,
-			"the cluster %s cannot be used: %s; force skips this check",
+			"the cluster %s cannot be used: %s",
 			machine->request.to, why);
 		refuse(machine);
 		return;
