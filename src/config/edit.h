@@ -9,9 +9,12 @@
 #include <stddef.h>
 #include "base/err.h"
 
-/* A change to one file: sets the scalar at a key path, or removes the key (value NULL) with its
- * line(s). Missing mappings on the path are created, block style, at the end of their parent, or at
- * the top of the file for a top-level key. */
+/* A change to one file: sets the value at a key path, or removes the key (value NULL) with its
+ * line(s); removing what is not there changes nothing. Each element of the path is a key, which may
+ * be dotted ("not.before") and may stand in the file nested. Missing mappings on the path are
+ * created: in block style at the end of their parent, in a flow mapping within it. A new key of the
+ * file itself goes to the top when it is a single value (`active`), else to the end. A quoted value
+ * keeps its kind of quotes. */
 struct edit {
 	const char *const *path; /* key path, such as {"users", "sa", "not.before"} */
 	size_t depth;
@@ -20,14 +23,17 @@ struct edit {
 	bool raw;          /* value is YAML to be written as it is (a flow mapping) */
 };
 
-/* Pure: the text with the edit applied, in *out (malloc'd, caller frees). */
+/* Pure: the text with the edit applied, in *out (malloc'd, caller frees), checked by reading it
+ * again. ERR_INVALID when the text is faulty, when the path leads through something that is no
+ * mapping, or when the change cannot be made without touching other lines (then by hand). */
 bool edit_apply(const char *text, size_t length, const struct edit *edit, char **out,
 		size_t *out_length, struct err *err) MUST_CHECK;
 
 /* Reads the file, applies, writes. Re-reads and tries again when the file changed underneath
  * between read and rename (three times, then ERR_CONFLICT). A missing file counts as empty if
  * create is set. ERR_READ_ONLY when the directory or file system does not let us: the sentence then
- * holds the file, and the exact line to put there by hand. */
+ * holds the file, and the exact line to put there by hand. Mode and owner stay; a new file has mode
+ * 0644, and its folder is made when it is missing. */
 bool edit_file(const char *path, const struct edit *edit, bool create, struct err *err) MUST_CHECK;
 
 /* Atomically writes a whole new file with this mode; ERR_CONFLICT when exclusive and it exists. */
