@@ -158,11 +158,13 @@ path_is_decodable(const char *path)
 	size_t length;
 	char value[ROUTE_VALUE_BYTES];
 
+	if (*path != '/')
+		return false;
 	while (segment_next(&path, &segment, &length)) {
 		if (!router_decode(segment, length, value, sizeof(value)))
 			return false;
 	}
-	return *path == '\0';
+	return true;
 }
 
 void
