@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Handlers of /admin/vclusters: list, show, remove, tokens, topics.
+ */
+#include <stdio.h>
+#include <string.h>
+#include "admin/handle.h"
+#include "admin/view.h"
+
+#define LIFETIME_MAX_S ((json_int_t)10 * 365 * 24 * 3600)
+
+static const struct snapshot *
+snapshot_of(const struct request *request)
+{
+	return ctl_world(request->ctl)->snap;
+}
+
+/* The request's vcluster; NULL and answered 404 where there is none. */
+static const struct vcluster *
+vcluster_of(struct request *request)
+{
+	const char *name = request_parameter(request, "vcluster");
+	const struct vcluster *vc = snapshot_vcluster(snapshot_of(request), name);
+
+	if (vc == NULL)
+		request_fail(request, 404, "There is no vcluster '%s'.", name);
+	return vc;
+}
+
+void
+handle_vclusters_list(struct request *request)
+{
+	request_answer(request, 200, view_vclusters(snapshot_of(request)));
+}
+
+void
+handle_vcluster_show(struct request *request)
+{
+	const struct vcluster *vc = vcluster_of(request);
+
+	if (vc != NULL)
+		request_answer(request, 200, view_vcluster(vc));
+}
+
+static void
+on_removed(void *arg, const struct err *err)
+{
+	struct request *request = arg;
+
+	if (err != NULL)
+		request_fail_err(request, err);
+	else
+		request_empty(request, 204);
+	request_release(request);
+}
+
+void
+handle_vcluster_remove(struct request *request)
+{
+	const struct vcluster *vc = vcluster_of(request);
+
+	if (vc != NULL)
+		ctl_remove(request->ctl, vc->name, NULL, request->who, on_removed,
+			   request_hold(request));
+}
+
+void
+handle_user_remove(struct request *request)
+{
+	const struct vcluster *vc = vcluster_of(request);
+	const char *user = request_parameter(request, "user");
+
+	if (vc == NULL)
+		return;
+	if (vcluster_user(vc, user) == NULL) {
+		request_fail(request, 404, "vcluster '%s' has no user '%s'.", vc->name, user);
+		return;
+	}
+	ctl_remove(request->ctl, vc->name, user, request->who, on_removed, request_hold(request));
+}
+
+/* Reads lifeTimeSeconds; answers 400 and returns false where it is missing or wrong. */
+static bool
+lifetime_of(struct request *request, json_int_t *out)
+{
+	json_t *body = request_json(request);
+	const json_t *value;
+
+	if (body == NULL)
+		return false;
+	value = json_object_get(body, "lifeTimeSeconds");
+	*out = value != NULL && json_is_integer(value) ? json_integer_value(value) : 0;
+	if (value == NULL)
+		request_fail(request, 400,
+			     "Member 'lifeTimeSeconds' is missing: how many seconds the token is "
+			     "good for.");
+	else if (!json_is_integer(value))
+		request_fail(request, 400, "Member 'lifeTimeSeconds' must be an integer.");
+	else if (*out < 1 || *out > LIFETIME_MAX_S)
+		request_fail(request, 400,
+			     "Member 'lifeTimeSeconds' must be from 1 to %lld (10 years).",
+			     (long long)LIFETIME_MAX_S);
+	json_decref(body);
+	return request->status == 0;
+}
+
+static void
+on_token(void *arg, const char *token, const struct err *err)
+{
+	struct request *request = arg;
+
+	if (token == NULL)
+		request_fail_err(request, err);
+	else
+		request_answer(request, 200, json_pack("{s:s}", "token", token));
+	request_release(request);
+}
+
+void
+handle_token_make(struct request *request)
+{
+	json_int_t lifetime;
+
+	if (lifetime_of(request, &lifetime))
+		ctl_token(request->ctl, request_parameter(request, "vcluster"),
+			  request_parameter(request, "user"), lifetime, request->who, on_token,
+			  request_hold(request));
+}
+
+static void
+on_topics(void *arg, const char *const *names, size_t count, const struct err *err)
+{
+	struct request *request = arg;
+
+	if (err != NULL) {
+		request_fail_err(request, err);
+	} else if (request->ctl != NULL) {
+		/* It may have been removed while the cluster was asked. */
+		const struct vcluster *vc = vcluster_of(request);
+
+		if (vc != NULL)
+			request_answer(request, 200, view_topics(vc, names, count));
+	}
+	request_release(request);
+}
+
+void
+handle_topics_list(struct request *request)
+{
+	const struct vcluster *vc = vcluster_of(request);
+
+	if (vc != NULL)
+		ctl_topics(request->ctl, vc->name, on_topics, request_hold(request));
+}

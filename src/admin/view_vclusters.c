@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Views of vclusters, their users and topics. For operators: physical names are shown.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "admin/view.h"
+#include "base/mem.h"
+
+json_t *
+view_vclusters(const struct snapshot *snap)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < snap->vclusters_count; i++)
+		json_array_append_new(names, view_text(snap->vclusters[i].name));
+	return json_pack("{s:o}", "vclusters", names);
+}
+
+static json_t *
+topic(const char *name, json_t *physical, bool read_only)
+{
+	return json_pack("{s:o, s:o, s:b, s:b}", "logicalTopicName", view_text(name),
+			 "physicalTopicName", physical, "readOnly", (int)read_only, "concentrated",
+			 0);
+}
+
+static json_t *
+alias(const struct alias *a)
+{
+	return topic(a->topic, view_text(a->physical), a->read_only);
+}
+
+static json_t *
+aliases(const struct vcluster *vc)
+{
+	json_t *out = json_array();
+
+	for (size_t i = 0; i < vc->aliases_count; i++)
+		json_array_append_new(out, alias(&vc->aliases[i]));
+	return out;
+}
+
+static json_t *
+users(const struct vcluster *vc)
+{
+	json_t *out = json_array();
+
+	for (size_t i = 0; i < vc->users_count; i++)
+		json_array_append_new(out,
+				      json_pack("{s:o, s:o}", "name", view_text(vc->users[i].name),
+						"notBefore", view_time(vc->users[i].not_before)));
+	return out;
+}
+
+json_t *
+view_vcluster(const struct vcluster *vc)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o}", "name", view_text(vc->name),
+			 "prefix", view_text(vc->prefix), "cluster", view_text(vc->cluster),
+			 "active", view_text(vc->active), "clusterId", vc->cluster_id, "file",
+			 view_text(vc->file), "users", users(vc), "topics", aliases(vc));
+}
+
+static json_t *
+prefixed(const struct vcluster *vc, const char *name)
+{
+	char *physical = mem_printf("%s%s", vc->prefix, name);
+	json_t *out = topic(name, view_text(physical), false);
+
+	free(physical);
+	return out;
+}
+
+/* Both lists are sorted by name; where a name is in both, the alias is what clients get. */
+json_t *
+view_topics(const struct vcluster *vc, const char *const *names, size_t count)
+{
+	json_t *out = json_array();
+	size_t n = 0;
+	size_t a = 0;
+
+	while (n < count || a < vc->aliases_count) {
+		int order = n == count               ? 1
+			    : a == vc->aliases_count ? -1
+						     : strcmp(names[n], vc->aliases[a].topic);
+
+		json_array_append_new(out,
+				      order < 0 ? prefixed(vc, names[n]) : alias(&vc->aliases[a]));
+		n += order <= 0;
+		a += order >= 0;
+	}
+	return out;
+}
