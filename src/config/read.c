@@ -26,7 +26,7 @@ struct walk {
 	size_t properties_capacity;
 };
 
-static void
+static void __attribute__((format(printf, 7, 0)))
 add_fault(struct reader *r, enum fault_severity severity, const char *variable, int line,
 	  int column, const char *path, const char *format, va_list args)
 {

@@ -7,6 +7,12 @@ from lib.kcat import Kcat
 from lib.sandbox import Sandbox
 
 
+def pytest_collection_modifyitems(items):
+    """Generous for a sanitizer build on a busy machine, short for a hang."""
+    for item in items:
+        item.add_marker(pytest.mark.timeout(240))
+
+
 @pytest.fixture
 def sandbox(tmp_path):
     """Two clusters of three brokers and the mirror from main to failover."""
