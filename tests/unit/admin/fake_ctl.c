@@ -104,11 +104,11 @@ fill_snapshot(struct snapshot *snap)
 	snprintf(snap->digest, sizeof(snap->digest), "%s", files[1].sha256);
 }
 
-struct ctl *
-fake_ctl_new(void)
+void
+fake_ctl_reset(struct ctl *ctl)
 {
-	struct ctl *ctl = mem_zalloc(sizeof(*ctl));
-
+	faults_free(&ctl->faults);
+	memset(ctl, 0, sizeof(*ctl));
 	fill_snapshot(&ctl->snap);
 	ctl->routes[0] = (struct route){.logical = "main", .cluster = "main", .generation = 3};
 	ctl->routes[1] = (struct route){.logical = "eu", .cluster = "failover", .generation = 0};
@@ -144,6 +144,14 @@ fake_ctl_new(void)
 						    .held = 3,
 						    .workers = 2};
 	ctl->reload_result = (struct reload_result){.changed = true, .number = 8};
+}
+
+struct ctl *
+fake_ctl_new(void)
+{
+	struct ctl *ctl = mem_zalloc(sizeof(*ctl));
+
+	fake_ctl_reset(ctl);
 	return ctl;
 }
 

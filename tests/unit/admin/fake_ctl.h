@@ -49,6 +49,8 @@ struct ctl {
  * failover (down, with secrets); logical clusters main and eu; accounts admin:secret, with
  * admin: true, and viewer:look, without. */
 struct ctl *fake_ctl_new(void);
+/* Back to what it was when new. */
+void fake_ctl_reset(struct ctl *ctl);
 void fake_ctl_free(struct ctl **ctl);
 /* Ends the operation that is kept. */
 void fake_ctl_finish(struct ctl *ctl);
