@@ -357,7 +357,7 @@ void
 link_all(struct loading *l)
 {
 	link_settings(l);
-	if (l->clusters_root != NULL)
+	if (l->clusters_root != NULL && l->clusters.clusters_count > 0)
 		link_logicals(l);
 	link_prefixes(l);
 	for (size_t i = 0; i < l->vclusters_count; i++) {

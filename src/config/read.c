@@ -99,6 +99,7 @@ read_scalars(struct reader *r, const struct key *key, enum key_type type, size_t
 	     const struct node *node, const char *path)
 {
 	char *elements;
+	size_t position = 0;
 	size_t count = 0;
 
 	if (node->kind == NODE_MAP) {
@@ -107,7 +108,7 @@ read_scalars(struct reader *r, const struct key *key, enum key_type type, size_t
 	}
 	elements = arena_array(r->arena, node->count, size);
 	for (const struct node *child = node->first; child != NULL; child = child->next) {
-		const char *place = arena_printf(r->arena, "%s[%zu]", path, count);
+		const char *place = arena_printf(r->arena, "%s[%zu]", path, position++);
 
 		if (child->kind != NODE_SCALAR)
 			fail_form(r, key, child, place, "a single value in a list");
