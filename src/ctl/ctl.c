@@ -3,7 +3,6 @@
  * The control plane's start and end, and the getters of ctl.h. control.h says where the rest is.
  */
 #include "ctl/ctl.h"
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +13,6 @@
 #include "ctl/control.h"
 #include "sys/notify.h"
 
-#define WORKERS_MAX SWITCH_WORKERS
-
 /* -- start and stop */
 
 static void
@@ -24,23 +21,10 @@ on_files_changed(void *arg)
 	ctl_reload(arg, "inotify", NULL, NULL);
 }
 
-static unsigned
-count_workers(const struct settings *settings)
-{
-	cpu_set_t cpus;
-	int64_t count = settings->workers;
-
-	if (count == 0 && sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
-		count = CPU_COUNT(&cpus);
-	if (count < 1)
-		count = 1;
-	return (unsigned)(count < WORKERS_MAX ? count : WORKERS_MAX);
-}
-
 static bool
 start_workers(struct ctl *ctl, struct err *err)
 {
-	unsigned count = count_workers(&ctl->snap->settings);
+	unsigned count = worker_count(&ctl->snap->settings);
 
 	ctl->workers = mem_zalloc(count * sizeof(struct worker *));
 	for (unsigned i = 0; i < count; i++) {

@@ -46,7 +46,7 @@ struct switch_ops {
 	void (*done)(void *arg, const struct switch_result *result);
 };
 
-#define SWITCH_WORKERS 256
+#define SWITCH_WORKERS WORKERS_MAX
 
 struct switch_request {
 	const char *logical; /* borrowed until done */

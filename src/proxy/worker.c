@@ -7,6 +7,7 @@
 #include "proxy/worker.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -69,12 +70,14 @@ struct ack_message {
 unsigned
 worker_count(const struct settings *settings)
 {
-	long cores;
+	cpu_set_t cpus;
+	int64_t count = settings->workers;
 
-	if (settings->workers > 0)
-		return (unsigned)settings->workers;
-	cores = sysconf(_SC_NPROCESSORS_ONLN);
-	return cores > 0 ? (unsigned)cores : 1;
+	if (count == 0 && sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+		count = CPU_COUNT(&cpus);
+	if (count < 1)
+		count = 1;
+	return (unsigned)(count < WORKERS_MAX ? count : WORKERS_MAX);
 }
 
 /* -- acknowledgements

@@ -12,7 +12,9 @@
 
 struct worker;
 
-/* How many workers these settings ask for: settings.workers, or one per core. */
+/* How many workers these settings ask for: settings.workers, or one per core that the process may
+ * use. */
+#define WORKERS_MAX 256
 unsigned worker_count(const struct settings *settings);
 
 /* What a worker says when it has done what was asked. */
