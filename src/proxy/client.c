@@ -140,6 +140,7 @@ client_part(struct client *c, const char *why)
 		return;
 	log_debug("client.part", KV_STR("peer", c->peer), KV_STR("why", why));
 	set_state(c, CLIENT_PARTING);
+	upstream_close(c); /* a refused second login: nothing more comes through */
 	flush(c);
 }
 
@@ -648,8 +649,12 @@ client_rebind(struct client *c)
 	const struct route *old_route = c->route;
 	enum auth_verdict verdict;
 
-	if (c->vc == NULL || !is_alive(c))
+	if (c->vc == NULL)
 		return;
+	if (!is_alive(c)) {
+		c->vc = NULL; /* only waits to be closed; the old world goes */
+		return;
+	}
 	verdict = sasl_recheck(c->w->world->snap, &c->identity, clock_wall_s());
 	if (verdict != AUTH_OK || !client_bind(c)) {
 		c->vc = NULL;
