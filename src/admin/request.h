@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A request of the admin API and its one answer. Knows nothing of HTTP machinery: http.c fills the
+ * A request of the admin API and its one answer. Knows nothing of HTTP machinery: exchange.c fills the
  * upper half and sends the answer when wake() tells it that a request it put to sleep has one.
  *
  * A handler answers with request_answer() and its kin. One that must wait for an operation calls
@@ -39,7 +39,7 @@ struct request {
 	struct bytes body;
 
 	unsigned status; /* 0: not answered yet */
-	char *answer;    /* NUL-terminated; taken by http.c */
+	char *answer;    /* NUL-terminated; taken by exchange.c */
 	size_t answer_length;
 	const char *content_type;
 	void (*wake)(void *arg); /* runs when an answer has come; may be NULL */
