@@ -109,23 +109,38 @@ format_base64url(const uint8_t *bytes, size_t length, char *out, size_t size)
 	out[written] = '\0';
 }
 
+/* strptime(3) alone takes blanks, short numbers and the 31st of February. */
+static bool
+is_moment(const char *text)
+{
+	static const char form[] = "0000-00-00T00:00:00";
+
+	for (size_t i = 0; form[i] != '\0'; i++) {
+		if (form[i] == '0' ? !isdigit((unsigned char)text[i]) : text[i] != form[i])
+			return false;
+	}
+	return true;
+}
+
 bool
 parse_rfc3339(const char *text, int64_t *seconds)
 {
 	struct tm tm = {0};
-	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+	const char *end = is_moment(text) ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
+	int day = tm.tm_mday;
 
 	if (end == NULL)
 		return false;
 	if (*end == '.') { /* fractions of a second are of no use here */
-		end++;
+		if (!isdigit((unsigned char)*++end))
+			return false;
 		while (isdigit((unsigned char)*end))
 			end++;
 	}
 	if (strcmp(end, "Z") != 0 && strcmp(end, "+00:00") != 0)
 		return false;
 	*seconds = timegm(&tm);
-	return true;
+	return tm.tm_mday == day; /* else the month has no such day */
 }
 
 void

@@ -209,8 +209,10 @@ attempt(struct target *t, const struct edit *edit, bool create, bool *retry, str
 
 	if (!existed && (!create || err->code != ERR_NOT_FOUND))
 		return err_at(t->path, err);
-	if (!existed)
+	if (!existed) {
+		*err = (struct err){0};
 		text = mem_strdup("");
+	}
 	if (!edit_apply(text, length, edit, &edited, &edited_length, err))
 		err_at(t->path, err);
 	else

@@ -44,6 +44,11 @@ struct config_source {
  * else NULL; faults gets all errors and warnings found, of all files, either way. */
 struct snapshot *config_load(const struct config_source *source, struct faults *faults);
 
+/* Warns of every setting that differs between the snapshot that the daemon started with and a newer
+ * one, and that only a restart puts into effect. Returns how many. */
+size_t config_restart_faults(const struct snapshot *running, const struct snapshot *loaded,
+			     struct faults *faults);
+
 /* The directories to watch for changes of this source, resolved as config_load() resolves them even
  * when files are faulty: the caller frees the array with config_directories_free(). */
 char **config_directories(const struct config_source *source, size_t *count);

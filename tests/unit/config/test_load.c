@@ -372,3 +372,22 @@ Test(load, check_prints_one_line_when_all_is_well)
 			       "0 warnings\n");
 	free(text);
 }
+
+Test(load, settings_that_wait_for_a_restart)
+{
+	struct snapshot *first;
+	struct faults *faults = faults_new();
+
+	scratch_write(&s, "clusters.yaml", SEED_CLUSTERS);
+	load_clean(NULL);
+	first = snapshot_ref(s.snap);
+	cr_assert_eq(config_restart_faults(first, load_clean(NULL), faults), 0);
+	scratch_write(&s, "turnout.yaml",
+		      "port.start: 7000\nlog.level: debug\nbind.host: 127.0.0.1\n");
+	cr_assert_eq(config_restart_faults(first, load_clean(NULL), faults), 2);
+	cr_assert_str_eq(faults_at(faults, 0)->key, "bind.host");
+	cr_assert_str_eq(faults_at(faults, 1)->key, "port.start");
+	cr_assert_eq(faults_at(faults, 0)->severity, FAULT_WARNING);
+	snapshot_unref(&first);
+	faults_free(&faults);
+}
