@@ -331,10 +331,10 @@ ctl_is_ready(struct ctl *ctl, char *why, size_t size)
 		member = fleet_find(&ctl->fleet, track->cluster);
 		if (member != NULL && member->reachable)
 			continue;
-		snprintf(why, size, "the active cluster %s of %s does not answer: %s",
-			 track->cluster, track->name,
-			 member == NULL || member->checked_at < 0 ? "not asked yet"
-								  : member->error);
+		/* Read without a login: which host fails and how is for GET /admin/pclusters/v1. */
+		snprintf(why, size, "the active cluster %s of %s %s", track->cluster, track->name,
+			 member == NULL || member->checked_at < 0 ? "was not asked yet"
+								  : "does not answer");
 		return false;
 	}
 	return true;
