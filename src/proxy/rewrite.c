@@ -597,6 +597,28 @@ begin_struct(struct rewriter *rw, const struct walk_item *item)
 	level_push(rw, item)->is_element = in_array;
 }
 
+/* Where the frame going out stands when the one coming in stands at `at`. */
+static size_t
+position(const struct rewriter *rw, const uint8_t *at)
+{
+	return rw->emitted + (size_t)(at - rw->span);
+}
+
+/* What a tag lost or gained on the way is in its size, too. */
+static bool
+put_tag_size(struct rewriter *rw, const struct rewrite_level *level, const uint8_t *end)
+{
+	size_t size = position(rw, end) - level->from;
+
+	if (size == level->came || level->drop)
+		return true;
+	if (rw->streaming || size > UINT32_MAX || uvarint_width((uint32_t)size) > level->size_width)
+		return fail(rw, level->field, "%zu bytes do not fit where %zu were", size,
+			    level->came);
+	uvarint_put(level->size_at, (uint32_t)size, level->size_width);
+	return true;
+}
+
 /* The end of a struct or tag: the tags that went are taken off its count, and a dropped element is
  * undone. */
 static void
@@ -624,12 +646,29 @@ begin_tags(struct rewriter *rw, const struct walk_item *item)
 	level->kept = item->count;
 }
 
+/* Of a varint that was read already. */
+static unsigned
+varint_bytes(const uint8_t *at)
+{
+	unsigned width = 1;
+
+	while ((*at++ & 0x80) != 0)
+		width++;
+	return width;
+}
+
 /* A tag's fields sit in a level of their own, which is dropped as a whole where its meaning says
  * so. */
 static bool
 begin_tag(struct rewriter *rw, const struct walk_item *item)
 {
 	struct rewrite_level *level = level_push(rw, item);
+	unsigned tag_width = varint_bytes(item->start);
+
+	level->size_at = writable(item->start + tag_width);
+	level->size_width = (unsigned)item->size - tag_width;
+	level->came = item->length;
+	level->from = position(rw, item->start + item->size);
 
 	level->drop = kafka_meanings[item->field] == MEANING_DROP_TAG;
 	if (level->drop && rw->streaming)
@@ -676,8 +715,12 @@ rewrite_item(struct rewriter *rw, enum walk_event event, const struct walk_item 
 	case WALK_STRUCT_BEGIN:
 		begin_struct(rw, item);
 		return true;
-	case WALK_STRUCT_END:
 	case WALK_TAG_END:
+		if (!put_tag_size(rw, level_top(rw), item->start))
+			return false;
+		end_struct(rw, item);
+		return true;
+	case WALK_STRUCT_END:
 		end_struct(rw, item);
 		return true;
 	case WALK_TAGS:
