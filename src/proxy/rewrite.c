@@ -320,7 +320,10 @@ add_resource_prefix(struct rewriter *rw, const struct walk_item *item)
 static bool
 strip_resource_prefix(struct rewriter *rw, const struct walk_item *item)
 {
-	return is_own_resource_type(rw) ? strip_prefix(rw, item) : drop_element(rw, item);
+	if (!is_own_resource_type(rw))
+		return drop_element(rw, item);
+	return rw->resource_type == RESOURCE_TOPIC ? strip_topic_prefix(rw, item)
+						   : strip_prefix(rw, item);
 }
 
 /* -- rules: nodes
