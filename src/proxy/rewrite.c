@@ -15,6 +15,8 @@
 #include "kafka/meaning.h"
 
 #define NO_CLIENT_HOST "/0.0.0.0"
+/* Bytes of the longest varint that anybody reads. */
+#define VARINT_MAX 5
 
 /* Config resource types (org.apache.kafka.common.config.ConfigResource). */
 enum { RESOURCE_TOPIC = 2, RESOURCE_GROUP = 32 };
@@ -106,7 +108,7 @@ put_number(const struct walk_item *item, int64_t number)
  * more when the name grows. */
 static size_t
 string_length_prefix(const struct rewriter *rw, const struct walk_item *item, size_t length,
-		     uint8_t out[5])
+		     uint8_t out[VARINT_MAX])
 {
 	unsigned width;
 
@@ -126,7 +128,7 @@ static void
 replace_string(struct rewriter *rw, const struct walk_item *item, const char *prefix,
 	       size_t prefix_length, size_t keep)
 {
-	uint8_t head[5];
+	uint8_t head[VARINT_MAX];
 	size_t width = string_length_prefix(rw, item, prefix_length + keep, head);
 
 	flush_span(rw, item->start);
@@ -228,6 +230,10 @@ add_prefix(struct rewriter *rw, const struct walk_item *item)
 		return true;
 	if (rw->cx->prefix_length + item->length > INT16_MAX)
 		return fail(rw, item->field, "a name of %zu bytes is too long", item->length);
+	if (rw->streaming && item->size - item->length >= VARINT_MAX)
+		return fail(rw, item->field,
+			    "a length of %zu bytes leaves no room for a longer one",
+			    item->size - item->length);
 	replace_string(rw, item, rw->cx->prefix, rw->cx->prefix_length, item->length);
 	return true;
 }

@@ -339,22 +339,17 @@ Test(rewrite, names_of_every_length, .timeout = 300)
 
 Test(rewrite, names_come_back)
 {
-	/* Metadata v8: asked for "users", the broker answers "teamAusers". */
-	static const uint8_t request[] = {0,   0,   0,    26,   0,   3, 0, 8, 0, 0,
-					  0,   1,   0xff, 0xff, 0,   0, 0, 1, 0, 5,
-					  'u', 's', 'e',  'r',  's', 0, 0, 0, 0, 0};
+	/* Metadata v8: topics ["users"], no auto-creation, no operations. */
+	static const uint8_t request[] = {0, 0, 0, 24, 0, 3, 0,   8,   0,   0,   0,   1, 0xff, 0xff,
+					  0, 0, 0, 1,  0, 5, 'u', 's', 'e', 'r', 's', 0, 0,    0};
 	struct tree_frame what = {.key = 3, .version = 8, .direction = KAFKA_REQUEST};
 	struct arena *arena = arena_new();
 	struct bytes out = {0};
 	struct tree_frame got;
 	char error[240];
 	struct tree *name;
-	uint8_t frame[64];
 
-	/* topics [users], no auto-creation, no operations */
-	memcpy(frame, request, sizeof(request));
-	be_put32(frame, 24);
-	cr_assert(rewrite_whole(&what, frame, 28, &out, error), "%s", error);
+	cr_assert(rewrite_whole(&what, request, sizeof(request), &out, error), "%s", error);
 	cr_assert(tree_frame_parse(arena, KAFKA_REQUEST, 3, 8, out.data, out.length, &got));
 	name = tree_find(got.body, KF_MetadataRequest_Topics_Name);
 	cr_assert_eq(name->length, 10);
@@ -406,4 +401,393 @@ Test(rewrite, damaged_frames_are_refused_or_rewritten_well, .timeout = 1200)
 	golden_each_api(on_damage, &tally);
 	cr_expect_gt(tally.malformed, 100000, "%zu", tally.malformed);
 	cr_expect_gt(tally.rewritten, 100000, "%zu", tally.rewritten);
+}
+
+/* -- streamed */
+
+/* Feeds a frame in pieces as a connection does: what was not consumed comes again with the next
+ * one. Returns the outgoing frame in *out. */
+struct feeding {
+	struct rewriter rw;
+	struct rewrite_context cx;
+	struct scratch scratch;
+	struct bytes out;
+	size_t promised; /* the outgoing frame's size as its first four bytes said */
+};
+
+static void
+take_ready(struct feeding *f)
+{
+	if (!f->rw.promised)
+		return;
+	collect(&f->rw, &f->out);
+	if (f->promised == 0)
+		f->promised = 4 + be_get32(f->out.data);
+}
+
+/* `step`: bytes in each piece; 0: `first`, then the rest. */
+static enum rewrite_progress
+feed(struct feeding *f, const struct tree_frame *what, const uint8_t *bytes, size_t size,
+     size_t first, size_t step)
+{
+	enum rewrite_progress progress = REWRITE_MORE;
+	size_t at = 0, here = 0, consumed;
+
+	f->cx = make_context(&f->scratch);
+	bytes += 4;
+	size -= 4;
+	rewrite_stream_begin(&f->rw, &f->cx, what->direction, what->key, what->version, size);
+	while (progress == REWRITE_MORE && here < size) {
+		struct buf *buf;
+
+		here = step > 0 ? here + step : here == 0 ? first : size;
+		here = here < size ? here : size;
+		buf = buf_new(here - at);
+		memcpy(buf->data, bytes + at, here - at);
+		progress = rewrite_stream_feed(&f->rw, buf, buf->data, here - at, &consumed);
+		cr_assert_leq(consumed, here - at);
+		at += consumed;
+		if (progress == REWRITE_MORE)
+			cr_assert_gt(f->rw.walk.need, here - at);
+		take_ready(f);
+		buf_unref(&buf);
+	}
+	if (progress == REWRITE_DONE)
+		cr_assert_eq(at, size);
+	return progress;
+}
+
+static void
+feeding_free(struct feeding *f)
+{
+	rewrite_free(&f->rw);
+	scratch_free(&f->scratch);
+	bytes_free(&f->out);
+	*f = (struct feeding){0};
+}
+
+/* Streamed in these pieces, the frame gives what the oracle says. */
+static void
+check_fed(const struct tree_frame *frame, const struct bytes *bytes,
+	  const struct tree_frame *expected, size_t first, size_t step)
+{
+	struct feeding f = {0};
+	struct arena *arena = arena_new();
+	struct tree_frame got;
+	const char *difference;
+	enum rewrite_progress progress = feed(&f, frame, bytes->data, bytes->length, first, step);
+	const char *name = kafka_api_name(frame->key);
+
+	cr_assert_eq(progress, REWRITE_DONE, "%s v%d, %zu then %zu: %s", name, frame->version,
+		     first, step, f.rw.error);
+	cr_assert_eq(f.promised, f.out.length, "%s v%d: %zu bytes promised, %zu came", name,
+		     frame->version, f.promised, f.out.length);
+	cr_assert(tree_frame_parse(arena, frame->direction, frame->key, frame->version, f.out.data,
+				   f.out.length, &got),
+		  "%s v%d: malformed", name, frame->version);
+	difference = tree_difference(arena, got.body, expected->body);
+	cr_assert_str_eq(difference, "", "%s v%d, %zu then %zu: %s", name, frame->version, first,
+			 step, difference);
+	cr_assert_str_eq(tree_difference(arena, got.header, expected->header), "");
+	arena_free(&arena);
+	feeding_free(&f);
+}
+
+/* What a streamed frame must not have: it is refused then, which has a test of its own. */
+static void
+remove_tags(struct tree *node, bool known_too)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < node->count; i++) {
+		struct tree *child = node->children[i];
+
+		if (child->kind == TREE_UNKNOWN_TAG)
+			continue;
+		if (child->kind == TREE_TAG &&
+		    (known_too || kafka_meanings[child->field] == MEANING_DROP_TAG))
+			continue;
+		remove_tags(child, known_too);
+		node->children[kept++] = child;
+	}
+	node->count = kept;
+}
+
+static bool
+is_streamed(const struct golden *g)
+{
+	return (g->key == KA_Produce && g->direction == KAFKA_REQUEST) ||
+	       (g->key == KA_Fetch && g->direction == KAFKA_RESPONSE);
+}
+
+/* Topic names of the given length: 127 and 128 bytes are where a compact length grows. */
+static void
+set_topic_names(struct arena *arena, struct tree *node, size_t length)
+{
+	if (node->kind == TREE_VALUE && kafka_meanings[node->field] == MEANING_TOPIC_NAME) {
+		char *name = arena_alloc(arena, length + 1);
+
+		memset(name, 'n', length);
+		if (node->field == KF_FetchResponse_Responses_Topic)
+			memcpy(name, PREFIX, strlen(PREFIX));
+		tree_set_text(arena, node, name);
+	}
+	for (size_t i = 0; i < node->count; i++)
+		set_topic_names(arena, node->children[i], length);
+}
+
+static void
+check_stream(struct arena *arena, const struct tree_frame *frame, bool everywhere)
+{
+	struct rewrite_context cx = make_context(NULL);
+	struct tree_frame *expected = oracle_frame(arena, &cx, frame);
+	struct bytes bytes = {0};
+
+	cr_assert_not_null(expected);
+	tree_frame_encode(frame, &bytes);
+	for (size_t step = 1; step < 20; step += 6)
+		check_fed(frame, &bytes, expected, 0, step);
+	for (size_t first = 1; everywhere && first < bytes.length - 4; first++)
+		check_fed(frame, &bytes, expected, first, 0);
+	check_fed(frame, &bytes, expected, bytes.length, 0);
+	bytes_free(&bytes);
+}
+
+static void
+on_stream(void *arg, const struct golden *g)
+{
+	static const size_t lengths[] = {5,   6,   20,  121, 122, 123, 126,
+					 127, 128, 131, 132, 133, 249};
+	size_t *frames = arg;
+
+	if (!is_streamed(g))
+		return;
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		struct arena *arena = arena_new();
+		struct tree_frame frame;
+
+		cr_assert(tree_frame_parse(arena, g->direction, g->key, g->version, g->bytes,
+					   g->size, &frame));
+		remove_tags(frame.body, false);
+		/* The topic named just as the prefix is nobody's, and there would be a hole. */
+		if (lengths[i] > strlen(PREFIX))
+			set_topic_names(arena, frame.body, lengths[i]);
+		else
+			relabel(arena, frame.body, LABEL_OWN, 0, 1);
+		check_stream(arena, &frame, i < 2 || i == 7);
+		arena_free(&arena);
+		++*frames;
+	}
+}
+
+Test(rewrite, streams_split_anywhere, .timeout = 600)
+{
+	size_t frames = 0;
+
+	golden_each(KA_Produce, on_stream, &frames);
+	golden_each(KA_Fetch, on_stream, &frames);
+	cr_expect_eq(frames, 13 * 3 * (10 + 9));
+}
+
+/* The rich golden of an API's newest version, without unknown tags. */
+struct wanted_frame {
+	struct arena *arena;
+	enum kafka_direction direction;
+	struct tree_frame frame;
+};
+
+static void
+on_wanted(void *arg, const struct golden *g)
+{
+	struct wanted_frame *w = arg;
+
+	if (g->direction == w->direction && strcmp(g->kind, "rich") == 0 &&
+	    g->version == api_find(g->key)->max)
+		cr_assert(tree_frame_parse(w->arena, g->direction, g->key, g->version, g->bytes,
+					   g->size, &w->frame));
+}
+
+static struct tree_frame
+rich_frame(struct arena *arena, int key, enum kafka_direction direction)
+{
+	struct wanted_frame w = {.arena = arena, .direction = direction};
+
+	golden_each(key, on_wanted, &w);
+	cr_assert_not_null(w.frame.body);
+	remove_tags(w.frame.body, false);
+	relabel(arena, w.frame.body, LABEL_OWN, 0, 1);
+	return w.frame;
+}
+
+/* Such a frame is refused, wherever it is split, and nothing of what is foreign went out. */
+static void
+check_refused(const struct tree_frame *frame, const char *why)
+{
+	struct bytes bytes = {0};
+
+	tree_frame_encode(frame, &bytes);
+	for (size_t first = 1; first < bytes.length - 4; first++) {
+		struct feeding f = {0};
+
+		cr_assert_eq(feed(&f, frame, bytes.data, bytes.length, first, 0), REWRITE_FAILED);
+		cr_assert_not_null(strstr(f.rw.error, why), "%s", f.rw.error);
+		cr_assert(f.out.length == 0 ||
+			  memmem(f.out.data, f.out.length, "teamB", 5) == NULL);
+		feeding_free(&f);
+	}
+	bytes_free(&bytes);
+}
+
+Test(rewrite, a_streamed_fetch_with_a_foreign_topic_is_refused)
+{
+	for (int label = LABEL_FOREIGN; label <= LABEL_LAST; label++) {
+		struct arena *arena = arena_new();
+		struct tree_frame frame = rich_frame(arena, KA_Fetch, KAFKA_RESPONSE);
+
+		relabel(arena, frame.body, (enum label)label, 0, 1);
+		check_refused(&frame, "something foreign");
+		arena_free(&arena);
+	}
+}
+
+static struct tree *
+unknown_tag(struct arena *arena)
+{
+	struct tree *tag = tree_new(arena, TREE_UNKNOWN_TAG, KAFKA_NO_FIELD);
+
+	tag->number = 4711;
+	tree_set_text(arena, tag, "teamB");
+	return tag;
+}
+
+Test(rewrite, a_streamed_frame_with_an_unknown_tag_is_refused)
+{
+	static const struct {
+		int key;
+		enum kafka_direction direction;
+		uint16_t field; /* of the array whose last element gets the tag */
+	} cases[] = {
+	    {KA_Produce, KAFKA_REQUEST, KAFKA_NO_FIELD},
+	    {KA_Produce, KAFKA_REQUEST, KF_ProduceRequest_TopicData},
+	    {KA_Produce, KAFKA_REQUEST, KF_ProduceRequest_TopicData_PartitionData},
+	    {KA_Fetch, KAFKA_RESPONSE, KAFKA_NO_FIELD},
+	    {KA_Fetch, KAFKA_RESPONSE, KF_FetchResponse_Responses},
+	    {KA_Fetch, KAFKA_RESPONSE, KF_FetchResponse_Responses_Partitions},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct arena *arena = arena_new();
+		struct tree_frame frame = rich_frame(arena, cases[i].key, cases[i].direction);
+		struct tree *at = tree_find(frame.body, cases[i].field);
+
+		if (cases[i].field != KAFKA_NO_FIELD)
+			at = at->children[at->count - 1];
+		tree_append(arena, at, unknown_tag(arena));
+		check_refused(&frame, "unknown tag 4711");
+		arena_free(&arena);
+	}
+}
+
+Test(rewrite, a_stream_drops_unknown_tags_of_the_header)
+{
+	struct arena *arena = arena_new();
+	struct tree_frame frame = rich_frame(arena, KA_Produce, KAFKA_REQUEST);
+
+	remove_tags(frame.header, true);
+	tree_append(arena, frame.header, unknown_tag(arena));
+	check_stream(arena, &frame, true);
+	arena_free(&arena);
+}
+
+Test(rewrite, illegal_names_do_not_slip_through_a_stream)
+{
+	static const char *const names[] = {"", ".", ".."};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct arena *arena = arena_new();
+		struct tree_frame frame = rich_frame(arena, KA_Produce, KAFKA_REQUEST);
+
+		tree_set_text(arena, tree_find(frame.body, KF_ProduceRequest_TopicData_Name),
+			      names[i]);
+		check_refused(&frame, "not a legal topic name");
+		arena_free(&arena);
+	}
+}
+
+/* A client may write a length in more bytes than it needs; five are the most that it may. One byte
+ * more for the longer name was once written behind the end of a buffer. */
+Test(rewrite, a_streamed_name_with_the_longest_length_is_refused)
+{
+	struct arena *arena = arena_new();
+	struct tree_frame frame = rich_frame(arena, KA_Produce, KAFKA_REQUEST);
+	struct bytes bytes = {0}, longer = {0};
+	uint8_t *name;
+
+	tree_set_text(arena, tree_find(frame.body, KF_ProduceRequest_TopicData_Name), "users");
+	tree_frame_encode(&frame, &bytes);
+	name = memmem(bytes.data, bytes.length, "\x06users", 6);
+	cr_assert_not_null(name);
+	for (unsigned width = 1; width <= 5; width++) {
+		struct feeding f = {0};
+		enum rewrite_progress progress;
+
+		longer.length = 0;
+		bytes_add(&longer, bytes.data, (size_t)(name - bytes.data));
+		uvarint_put(bytes_add_space(&longer, width), 6, width);
+		bytes_add(&longer, name + 1, bytes.length - (size_t)(name + 1 - bytes.data));
+		be_put32(longer.data, (uint32_t)(longer.length - 4));
+		progress = feed(&f, &frame, longer.data, longer.length, 1, 7);
+		if (width < 5) {
+			cr_assert_eq(progress, REWRITE_DONE, "%s", f.rw.error);
+			cr_assert_eq(f.promised, f.out.length);
+		} else {
+			cr_assert_eq(progress, REWRITE_FAILED);
+			cr_assert_not_null(strstr(f.rw.error, "Produce"));
+		}
+		feeding_free(&f);
+	}
+	bytes_free(&bytes);
+	bytes_free(&longer);
+	arena_free(&arena);
+}
+
+/* Cut short or damaged, fed byte by byte: an end, well formed where it is one. */
+static void
+on_stream_damage(void *arg, const struct golden *g)
+{
+	static const uint8_t damage[] = {0x00, 0x7f, 0x80, 0xff};
+	struct tree_frame what = {.key = g->key, .version = g->version, .direction = g->direction};
+	uint8_t *frame;
+
+	(void)arg;
+	if (!is_streamed(g) || g->version != api_find(g->key)->max)
+		return;
+	frame = malloc(g->size);
+	memcpy(frame, g->bytes, g->size);
+	for (size_t i = 4; i < g->size; i++) {
+		for (size_t j = 0; j < sizeof(damage); j++) {
+			struct feeding f = {0};
+			struct arena *arena = arena_new();
+			struct tree_frame got;
+
+			frame[i] = damage[j];
+			if (feed(&f, &what, frame, g->size, 0, 11) == REWRITE_DONE) {
+				cr_assert_eq(f.promised, f.out.length);
+				cr_assert(tree_frame_parse(arena, g->direction, g->key, g->version,
+							   f.out.data, f.out.length, &got));
+			} else {
+				cr_assert_neq(f.rw.error[0], '\0');
+			}
+			arena_free(&arena);
+			feeding_free(&f);
+		}
+		frame[i] = g->bytes[i];
+	}
+	free(frame);
+}
+
+Test(rewrite, damaged_streams_end, .timeout = 300)
+{
+	golden_each(KA_Produce, on_stream_damage, NULL);
+	golden_each(KA_Fetch, on_stream_damage, NULL);
 }
