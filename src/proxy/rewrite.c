@@ -15,6 +15,8 @@
 #include "kafka/meaning.h"
 
 #define NO_CLIENT_HOST "/0.0.0.0"
+/* Bytes of the longest varint that anybody reads. */
+#define VARINT_MAX 5
 
 /* Config resource types (org.apache.kafka.common.config.ConfigResource). */
 enum { RESOURCE_TOPIC = 2, RESOURCE_GROUP = 32 };
@@ -106,7 +108,7 @@ put_number(const struct walk_item *item, int64_t number)
  * more when the name grows. */
 static size_t
 string_length_prefix(const struct rewriter *rw, const struct walk_item *item, size_t length,
-		     uint8_t out[5])
+		     uint8_t out[VARINT_MAX])
 {
 	unsigned width;
 
@@ -126,7 +128,7 @@ static void
 replace_string(struct rewriter *rw, const struct walk_item *item, const char *prefix,
 	       size_t prefix_length, size_t keep)
 {
-	uint8_t head[5];
+	uint8_t head[VARINT_MAX];
 	size_t width = string_length_prefix(rw, item, prefix_length + keep, head);
 
 	flush_span(rw, item->start);
@@ -228,6 +230,10 @@ add_prefix(struct rewriter *rw, const struct walk_item *item)
 		return true;
 	if (rw->cx->prefix_length + item->length > INT16_MAX)
 		return fail(rw, item->field, "a name of %zu bytes is too long", item->length);
+	if (rw->streaming && item->size - item->length >= VARINT_MAX)
+		return fail(rw, item->field,
+			    "a length of %zu bytes leaves no room for a longer one",
+			    item->size - item->length);
 	replace_string(rw, item, rw->cx->prefix, rw->cx->prefix_length, item->length);
 	return true;
 }
@@ -320,7 +326,10 @@ add_resource_prefix(struct rewriter *rw, const struct walk_item *item)
 static bool
 strip_resource_prefix(struct rewriter *rw, const struct walk_item *item)
 {
-	return is_own_resource_type(rw) ? strip_prefix(rw, item) : drop_element(rw, item);
+	if (!is_own_resource_type(rw))
+		return drop_element(rw, item);
+	return rw->resource_type == RESOURCE_TOPIC ? strip_topic_prefix(rw, item)
+						   : strip_prefix(rw, item);
 }
 
 /* -- rules: nodes
@@ -597,6 +606,28 @@ begin_struct(struct rewriter *rw, const struct walk_item *item)
 	level_push(rw, item)->is_element = in_array;
 }
 
+/* Where the frame going out stands when the one coming in stands at `at`. */
+static size_t
+position(const struct rewriter *rw, const uint8_t *at)
+{
+	return rw->emitted + (size_t)(at - rw->span);
+}
+
+/* What a tag lost or gained on the way is in its size, too. */
+static bool
+put_tag_size(struct rewriter *rw, const struct rewrite_level *level, const uint8_t *end)
+{
+	size_t size = position(rw, end) - level->from;
+
+	if (size == level->came || level->drop)
+		return true;
+	if (rw->streaming || size > UINT32_MAX || uvarint_width((uint32_t)size) > level->size_width)
+		return fail(rw, level->field, "%zu bytes do not fit where %zu were", size,
+			    level->came);
+	uvarint_put(level->size_at, (uint32_t)size, level->size_width);
+	return true;
+}
+
 /* The end of a struct or tag: the tags that went are taken off its count, and a dropped element is
  * undone. */
 static void
@@ -624,12 +655,29 @@ begin_tags(struct rewriter *rw, const struct walk_item *item)
 	level->kept = item->count;
 }
 
+/* Of a varint that was read already. */
+static unsigned
+varint_bytes(const uint8_t *at)
+{
+	unsigned width = 1;
+
+	while ((*at++ & 0x80) != 0)
+		width++;
+	return width;
+}
+
 /* A tag's fields sit in a level of their own, which is dropped as a whole where its meaning says
  * so. */
 static bool
 begin_tag(struct rewriter *rw, const struct walk_item *item)
 {
 	struct rewrite_level *level = level_push(rw, item);
+	unsigned tag_width = varint_bytes(item->start);
+
+	level->size_at = writable(item->start + tag_width);
+	level->size_width = (unsigned)item->size - tag_width;
+	level->came = item->length;
+	level->from = position(rw, item->start + item->size);
 
 	level->drop = kafka_meanings[item->field] == MEANING_DROP_TAG;
 	if (level->drop && rw->streaming)
@@ -676,8 +724,12 @@ rewrite_item(struct rewriter *rw, enum walk_event event, const struct walk_item 
 	case WALK_STRUCT_BEGIN:
 		begin_struct(rw, item);
 		return true;
-	case WALK_STRUCT_END:
 	case WALK_TAG_END:
+		if (!put_tag_size(rw, level_top(rw), item->start))
+			return false;
+		end_struct(rw, item);
+		return true;
+	case WALK_STRUCT_END:
 		end_struct(rw, item);
 		return true;
 	case WALK_TAGS:

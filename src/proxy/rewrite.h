@@ -44,7 +44,11 @@ struct rewrite_level {
 	uint32_t kept;        /* elements or tags that stay */
 	uint32_t count;       /* elements or tags that came */
 	const uint8_t *began; /* element or tag: its first byte */
-	const uint8_t *span;  /* of the rewriter when it began */
+	uint8_t *size_at;     /* a tag: where its size is in the input ... */
+	unsigned size_width;
+	size_t came;         /* ... what it says ... */
+	size_t from;         /* ... and where its value begins in the outgoing frame */
+	const uint8_t *span; /* of the rewriter when it began */
 	struct segs_mark mark;
 };
 
