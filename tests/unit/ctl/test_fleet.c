@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 #include "ctl/fleet.h"
 #include "kafka/apis.h"
