@@ -70,6 +70,12 @@ post_ack(struct worker *worker, worker_ack_fn fn, void *arg, unsigned cut)
 	loop_post(worker->control, run_reply, reply);
 }
 
+unsigned
+worker_count(const struct settings *settings)
+{
+	return settings->workers > 0 ? (unsigned)settings->workers : 1;
+}
+
 struct worker *
 worker_start(unsigned index, struct loop *control, struct world *world, struct err *err)
 {
