@@ -3,6 +3,7 @@
  * Probes against a fake broker: what they learn, and that nothing a broker says harms them.
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,8 +37,8 @@ on_result(void *arg, const struct probe_result *result)
 	seen->results++;
 	seen->reachable = result->reachable;
 	seen->ticket = result->ticket;
-	strcpy(seen->error, result->error);
-	strcpy(seen->cluster_id, result->kafka_cluster_id);
+	snprintf(seen->error, sizeof(seen->error), "%s", result->error);
+	snprintf(seen->cluster_id, sizeof(seen->cluster_id), "%s", result->kafka_cluster_id);
 	seen->brokers = result->brokers_count;
 	seen->controller = result->controller;
 	seen->lowest = INT32_MAX;
@@ -61,7 +62,7 @@ on_topics(void *arg, char *const *names, size_t count, const struct err *err)
 	seen->topics = count;
 	seen->topics_failed = err != NULL;
 	if (count > 0)
-		strcpy(seen->first_topic, names[0]);
+		snprintf(seen->first_topic, sizeof(seen->first_topic), "%s", names[0]);
 }
 
 static struct probe *
