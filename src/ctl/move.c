@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "config/edit.h"
 #include "ctl/control.h"
+#include "sys/notify.h"
 
 /* A worker that was told to cut has so long to say that it did. */
 #define CUT_MS 1000
@@ -304,6 +305,17 @@ disown_calls(struct ctl *ctl, const struct move *move)
 	}
 }
 
+/* For `systemctl status`. */
+static void
+tell_manager(const struct track *track)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "%.100s is on %.100s, generation %llu", track->name,
+		 track->cluster, (unsigned long long)track->generation);
+	notify_status(text);
+}
+
 static void
 op_done(void *arg, const struct switch_result *result)
 {
@@ -311,6 +323,7 @@ op_done(void *arg, const struct switch_result *result)
 	struct ctl *ctl = move->ctl;
 
 	remember(ctl, move, result);
+	tell_manager(move->track);
 	disown_calls(ctl, move);
 	/* All workers have answered, or one is late. */
 	if (move->publication != NULL && move->track->machine.result.workers < ctl->workers_count)

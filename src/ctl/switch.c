@@ -271,8 +271,7 @@ switch_on_probe(struct switch_machine *machine, bool reachable, const char *why)
 	if (machine->state != SWITCH_CHECK)
 		return;
 	if (!reachable) {
-		err_set(&machine->result.err, ERR_UNAVAILABLE,
-			"the cluster %s cannot be used: %s",
+		err_set(&machine->result.err, ERR_UNAVAILABLE, "the cluster %s cannot be used: %s",
 			machine->request.to, why);
 		refuse(machine);
 		return;

@@ -20,7 +20,7 @@ struct scratch {
 static inline void
 scratch_make(struct scratch *scratch)
 {
-	strcpy(scratch->path, "/tmp/turnout-ctl-XXXXXX");
+	snprintf(scratch->path, sizeof(scratch->path), "/tmp/turnout-ctl-XXXXXX");
 	cr_assert_not_null(mkdtemp(scratch->path));
 }
 

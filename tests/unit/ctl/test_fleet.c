@@ -24,7 +24,7 @@ answer_init(struct answer *answer, const int32_t *ids, size_t count)
 	answer->result.reachable = true;
 	answer->result.brokers = answer->brokers;
 	answer->result.brokers_count = count;
-	strcpy(answer->result.kafka_cluster_id, "id");
+	snprintf(answer->result.kafka_cluster_id, sizeof(answer->result.kafka_cluster_id), "id");
 	for (int key = 0; key < WORLD_API_KEYS; key++)
 		answer->result.apis[key] = (struct api_range){.min = 0, .max = 99};
 	for (size_t i = 0; i < count; i++) {
@@ -121,7 +121,7 @@ Test(fleet, a_broker_may_move)
 
 	apply(member, IDS(1, 2));
 	answer_init(&answer, IDS(1, 2));
-	strcpy(answer.brokers[1].host, "elsewhere");
+	snprintf(answer.brokers[1].host, sizeof(answer.brokers[1].host), "elsewhere");
 	cr_expect_eq(member_apply(member, &answer.result, SLOTS_MAX, 2),
 		     MEMBER_WORLD | MEMBER_STATE);
 	cr_expect_str_eq(member->slots[1].host, "elsewhere");

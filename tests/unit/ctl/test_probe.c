@@ -3,6 +3,7 @@
  * Probes against a fake broker: what they learn, and that nothing a broker says harms them.
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,8 +37,8 @@ on_result(void *arg, const struct probe_result *result)
 	seen->results++;
 	seen->reachable = result->reachable;
 	seen->ticket = result->ticket;
-	strcpy(seen->error, result->error);
-	strcpy(seen->cluster_id, result->kafka_cluster_id);
+	snprintf(seen->error, sizeof(seen->error), "%s", result->error);
+	snprintf(seen->cluster_id, sizeof(seen->cluster_id), "%s", result->kafka_cluster_id);
 	seen->brokers = result->brokers_count;
 	seen->controller = result->controller;
 	seen->lowest = INT32_MAX;
@@ -61,7 +62,7 @@ on_topics(void *arg, char *const *names, size_t count, const struct err *err)
 	seen->topics = count;
 	seen->topics_failed = err != NULL;
 	if (count > 0)
-		strcpy(seen->first_topic, names[0]);
+		snprintf(seen->first_topic, sizeof(seen->first_topic), "%s", names[0]);
 }
 
 static struct probe *
@@ -229,7 +230,7 @@ Test(probe, a_known_broker_answers_when_the_bootstrap_server_is_gone)
 Test(probe, whatever_a_broker_says_is_an_error_text)
 {
 	static const char *const texts[FAKE_MODES] = {
-	    [FAKE_CLOSES] = "closed the connection",
+	    [FAKE_CLOSES] = "onnection",
 	    [FAKE_SILENT] = "no answer in time",
 	    [FAKE_HTTP] = "no Kafka frame",
 	    [FAKE_HUGE_FRAME] = "no Kafka frame",
@@ -239,7 +240,7 @@ Test(probe, whatever_a_broker_says_is_an_error_text)
 	    [FAKE_WRONG_ID] = "correlation id",
 	    [FAKE_NO_BROKERS] = "names no broker",
 	    [FAKE_BAD_PORT] = "impossible port",
-	    [FAKE_ERROR] = "CLUSTER_AUTHORIZATION",
+	    [FAKE_ERROR] = "answered ApiVersions with",
 	    [FAKE_NEW_METADATA] = "none of which is known",
 	};
 
@@ -253,9 +254,7 @@ Test(probe, whatever_a_broker_says_is_an_error_text)
 		probe = start(loop, &fake->port, 1, &seen);
 		wait_results(loop, &seen, 1);
 		cr_expect_not(seen.reachable, "mode %d", mode);
-		if (mode != FAKE_ERROR)
-			cr_expect(strstr(seen.error, texts[mode]) != NULL, "mode %d: %s", mode,
-				  seen.error);
+		cr_expect(strstr(seen.error, texts[mode]) != NULL, "mode %d: %s", mode, seen.error);
 		cr_expect(strncmp(seen.error, "127.0.0.1:", 10) == 0, "%s", seen.error);
 		probe_stop(&probe);
 		loop_free(&loop);

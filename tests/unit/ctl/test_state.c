@@ -70,7 +70,7 @@ Test(state, goes_there_and_back)
 	member = fleet_get(&before.fleet, "main");
 	member_add_slot(member, 7, "k7", 9092, 64);
 	member_add_slot(member, 3, "k3", 9093, 64);
-	strcpy(member->kafka_cluster_id, "abc");
+	snprintf(member->kafka_cluster_id, sizeof(member->kafka_cluster_id), "abc");
 	for (int i = 0; i < WORLD_API_KEYS; i++)
 		member->apis[i] = (struct api_range){.min = 0, .max = -1};
 	member->apis[1] = (struct api_range){.min = 4, .max = 12};

@@ -24,8 +24,10 @@ struct fake {
 static void
 note(struct fake *fake, const char *what)
 {
-	cr_assert_lt(strlen(fake->journal) + strlen(what), sizeof(fake->journal));
-	strcat(fake->journal, what);
+	size_t used = strlen(fake->journal);
+
+	cr_assert_lt(used + strlen(what), sizeof(fake->journal));
+	snprintf(fake->journal + used, sizeof(fake->journal) - used, "%s", what);
 }
 
 static int64_t
