@@ -25,7 +25,6 @@ struct mirror {
 	rd_kafka_queue_t *queue;
 	rd_kafka_topic_t *topics[MAX_TOPICS]; /* those that are copied, opened on the consumer */
 	int topic_count;
-	atomic_bool stop;
 	atomic_bool paused;
 	pthread_t thread;
 };
@@ -111,8 +110,8 @@ copy_record(struct mirror *m, rd_kafka_message_t *msg)
 		if (err && headers)
 			rd_kafka_headers_destroy(headers);
 		rd_kafka_poll(m->producer, err ? 10 : 0);
-	} while (err == RD_KAFKA_RESP_ERR__QUEUE_FULL && !atomic_load(&m->stop));
-	if (err && err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+	} while (err == RD_KAFKA_RESP_ERR__QUEUE_FULL);
+	if (err)
 		fprintf(stderr, "turnout-sandbox: mirror: a record of %s was not copied: %s\n",
 			rd_kafka_topic_name(msg->rkt), rd_kafka_err2str(err));
 }
@@ -132,7 +131,7 @@ mirror_run(void *arg)
 	struct mirror *m = arg;
 	int64_t look = 0;
 
-	while (!atomic_load(&m->stop)) {
+	for (;;) {
 		rd_kafka_message_t *msg;
 
 		if (atomic_load(&m->paused)) {
@@ -150,15 +149,13 @@ mirror_run(void *arg)
 		}
 		rd_kafka_poll(m->producer, 0);
 	}
-	return NULL;
+	return NULL; /* never: the thread ends with the process */
 }
 
 /* Frees what mirror_start() had made; the thread does not run. */
 static void
 mirror_free(struct mirror *m)
 {
-	for (int i = 0; i < m->topic_count; i++)
-		rd_kafka_topic_destroy(m->topics[i]);
 	if (m->queue)
 		rd_kafka_queue_destroy(m->queue);
 	if (m->consumer)
@@ -212,29 +209,4 @@ void
 mirror_pause(struct mirror *m, bool paused)
 {
 	atomic_store(&m->paused, paused);
-}
-
-static void
-stop_topic(struct mirror *m, rd_kafka_topic_t *topic)
-{
-	const struct rd_kafka_metadata *metadata;
-
-	if (rd_kafka_metadata(m->consumer, 0, topic, &metadata, TIMEOUT_MS))
-		return;
-	for (int i = 0; i < metadata->topics[0].partition_cnt; i++)
-		rd_kafka_consume_stop(topic, metadata->topics[0].partitions[i].id);
-	rd_kafka_metadata_destroy(metadata);
-}
-
-void
-mirror_stop(struct mirror *m)
-{
-	if (!m)
-		return;
-	atomic_store(&m->stop, true);
-	pthread_join(m->thread, NULL);
-	for (int i = 0; i < m->topic_count; i++)
-		stop_topic(m, m->topics[i]);
-	rd_kafka_flush(m->producer, TIMEOUT_MS);
-	mirror_free(m);
 }

@@ -19,6 +19,3 @@ struct mirror *mirror_start(struct cluster *from, struct cluster *to, char *erro
 
 /* Copies nothing while paused; what arrives meanwhile is copied afterwards. */
 void mirror_pause(struct mirror *m, bool paused);
-
-/* Ends the thread, flushes what was read, and frees m. NULL is allowed. */
-void mirror_stop(struct mirror *m);
