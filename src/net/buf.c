@@ -119,6 +119,13 @@ scratch_free(struct scratch *scratch)
 	scratch->used = 0;
 }
 
+void
+scratch_trim(struct scratch *scratch)
+{
+	if (scratch->buf != NULL && scratch->buf->references == 1)
+		scratch_free(scratch);
+}
+
 /* A bigger or fresh buf with the unconsumed bytes at its start. */
 static void
 inbuf_move(struct inbuf *in, size_t size)
@@ -146,8 +153,8 @@ inbuf_reserve(struct inbuf *in, size_t unit)
 	if (room > 0 && (room >= BUF_BYTES / 8 || length >= BUF_BYTES / 8) &&
 	    in->begin + unit <= in->buf->size)
 		return;
-	/* Enough for the unit, but no more than twice what has come. */
-	while (size < unit && size < 2 * length)
+	/* Room for more, but no more than twice what has come: the unit's size is only a claim. */
+	while (size <= length)
 		size *= 2;
 	if (room > 0 && in->buf->size - in->begin >= size)
 		return;
@@ -167,8 +174,7 @@ inbuf_read(struct inbuf *in, int fd, size_t *got)
 	in->end += *got;
 	if (n > 0)
 		return READ_SOME;
-	if (in->begin == in->end)
-		inbuf_free(in);
+	inbuf_trim(in);
 	if (n == 0)
 		return READ_EOF;
 	return errno == EAGAIN || errno == EWOULDBLOCK ? READ_AGAIN : READ_FAILED;
@@ -179,7 +185,13 @@ inbuf_consume(struct inbuf *in, size_t length)
 {
 	ENSURE(length <= inbuf_length(in));
 	in->begin += length;
-	if (in->begin == in->end)
+	inbuf_trim(in);
+}
+
+void
+inbuf_trim(struct inbuf *in)
+{
+	if (in->buf != NULL && in->begin == in->end && in->buf->references == 1)
 		inbuf_free(in);
 }
 

@@ -65,10 +65,13 @@ struct scratch {
 #define SCRATCH_MAX 4096
 uint8_t *scratch_take(struct scratch *scratch, size_t length);
 void scratch_free(struct scratch *scratch);
+/* Lets the block go if no seg refers to it: nothing of it is wasted by waiting for the next piece.
+ */
+void scratch_trim(struct scratch *scratch);
 
 /* Bytes read and not yet consumed: [begin, end) of buf. */
 struct inbuf {
-	struct buf *buf; /* NULL when empty: idle connections hold no memory */
+	struct buf *buf; /* NULL when empty, or soon after: idle connections hold no memory */
 	size_t begin;
 	size_t end;
 };
@@ -88,12 +91,15 @@ inbuf_at(const struct inbuf *in)
 }
 
 /* Makes room so that a unit of `unit` bytes, of which what is in the buffer is the beginning, can
- * become contiguous. Grows by doubling with what has arrived, never at once to a size that a peer
- * claimed. */
+ * become contiguous. Grows by doubling with what has arrived, at most to twice that, never at once
+ * to a size that a peer claimed. */
 void inbuf_reserve(struct inbuf *in, size_t unit);
 /* One read(2) into the free room (there is some after inbuf_reserve()). errno is set on
  * READ_FAILED. */
 enum read_result inbuf_read(struct inbuf *in, int fd, size_t *got);
-/* Consumes; lets the buf go when nothing is left. */
+/* Consumes; lets the buf go when nothing is left, unless segs point into it: then what is left of
+ * it is read into, so that little messages that wait to be sent on do not pin a block each. */
 void inbuf_consume(struct inbuf *in, size_t length);
+/* Lets an empty buf go that no seg points into any more. */
+void inbuf_trim(struct inbuf *in);
 void inbuf_free(struct inbuf *in);

@@ -13,6 +13,8 @@
 #include "base/mem.h"
 
 #define VECTORS 64
+/* A list or ring of more segments than this is given back when it is empty. */
+#define LIST_KEPT 64
 
 static struct seg *
 ring_at(const struct outq *q, size_t index)
@@ -49,6 +51,8 @@ outq_take(struct outq *q, struct segs *segs)
 	q->bytes += segs->bytes;
 	segs->count = 0;
 	segs->bytes = 0;
+	if (segs->capacity > LIST_KEPT)
+		segs_free(segs);
 }
 
 /* For tests: what a peer got, byte for byte. A short write there only spoils the test. */
@@ -109,7 +113,7 @@ outq_flush(struct outq *q, int fd, int record_fd, size_t *sent)
 		*sent += (size_t)n;
 		drop_sent(q, (size_t)n);
 	}
-	if (q->capacity > 64) { /* a burst is over: idle connections hold no memory */
+	if (q->capacity > LIST_KEPT) { /* a burst is over: idle connections hold no memory */
 		free(q->ring);
 		*q = (struct outq){0};
 	}
