@@ -63,6 +63,14 @@ class Report:
         return 1 if failed or not self.steps else 0
 
 
+def _kill_group(child):
+    """The command line and what it started; it may have ended by itself in this moment."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
 class Shell:
     """Runs command lines with bash in one directory and environment."""
 
@@ -90,11 +98,11 @@ class Shell:
                 out, err = child.communicate(timeout=timeout)
                 status = child.returncode
             except subprocess.TimeoutExpired:
-                os.killpg(child.pid, signal.SIGKILL)
+                _kill_group(child)
                 out, err = child.communicate()
                 err += f"(ended after {timeout} s)\n".encode()
                 status = 124
             except BaseException:
-                os.killpg(child.pid, signal.SIGKILL)
+                _kill_group(child)
                 raise
         return Result(status, out.decode(errors="replace"), err.decode(errors="replace"))

@@ -279,6 +279,15 @@ try_again(struct ctl *ctl, const char *who)
 	ctl_drive_switches(ctl, NULL);
 }
 
+/* The digest is that of the last load. A switch by the API has written `active` since then, so a
+ * file that is put back to just what was loaded asks for a switch although its digest is the old.
+ */
+static bool
+is_unchanged(const struct ctl *ctl, const struct snapshot *snap)
+{
+	return strcmp(snap->digest, ctl->snap->digest) == 0 && tracks_agree(&ctl->tracks, snap);
+}
+
 void
 reload_begin(struct ctl *ctl, const char *who, reload_done_fn done, void *arg)
 {
@@ -303,7 +312,7 @@ reload_begin(struct ctl *ctl, const char *who, reload_done_fn done, void *arg)
 		finish(reload);
 		return;
 	}
-	if (strcmp(snap->digest, ctl->snap->digest) == 0) {
+	if (is_unchanged(ctl, snap)) {
 		log_debug("config.unchanged", KV_STR("who", who));
 		snapshot_unref(&snap);
 		try_again(ctl, who);

@@ -92,6 +92,19 @@ served_by(const struct tracks *tracks, const char *track_name, const struct snap
 }
 
 bool
+tracks_agree(const struct tracks *tracks, const struct snapshot *snap)
+{
+	for (size_t i = 0; i < snap->logicals_count; i++) {
+		const char *active = snap->clusters[snap->logicals[i].active].name;
+		const struct track *track = tracks_find(tracks, snap->logicals[i].name);
+
+		if (track == NULL || track->desired == NULL || strcmp(track->desired, active) != 0)
+			return false;
+	}
+	return true;
+}
+
+bool
 tracks_configure(struct tracks *tracks, const struct snapshot *snap, const struct snapshot *before,
 		 const char *who)
 {

@@ -41,6 +41,8 @@ struct track *tracks_get(struct tracks *tracks, const char *name);
  * set. Returns whether something changed that the state file keeps. */
 bool tracks_configure(struct tracks *tracks, const struct snapshot *snap,
 		      const struct snapshot *before, const char *who);
+/* Does every logical cluster of the snapshot want what its track was told last? */
+bool tracks_agree(const struct tracks *tracks, const struct snapshot *snap);
 /* Replaces a text member. */
 void track_set(char **member, const char *text);
 /* Does the file want it elsewhere than it is? */
