@@ -642,12 +642,23 @@ client_bind(struct client *c)
 	return true;
 }
 
+/* Does the new route lead elsewhere? A tenant that gets a logical cluster of its own (a canary)
+ * starts where it was. */
+static bool
+is_switched(const struct client *c, const struct route *old_route, const struct route *new_route)
+{
+	if (strcmp(old_route->logical, new_route->logical) == 0)
+		return c->generation != new_route->generation;
+	return strcmp(old_route->cluster, new_route->cluster) != 0;
+}
+
 void
 client_rebind(struct client *c)
 {
 	const struct vcluster *old_vc = c->vc; /* of the old world, which the worker still holds */
 	const struct route *old_route = c->route;
 	enum auth_verdict verdict;
+	bool is_flipped;
 
 	if (c->vc == NULL)
 		return;
@@ -665,10 +676,10 @@ client_rebind(struct client *c)
 		client_close(c, "its vcluster's prefix was changed");
 		return;
 	}
-	if (c->generation == c->route->generation &&
-	    strcmp(old_route->logical, c->route->logical) == 0)
-		return;
+	is_flipped = is_switched(c, old_route, c->route);
 	c->generation = c->route->generation;
+	if (!is_flipped)
+		return;
 	if (c->is_busy)
 		client_close(c, "its cluster was switched while a request was unanswered");
 	else
