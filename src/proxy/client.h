@@ -54,6 +54,7 @@ struct upstream {
 	struct inbuf in;
 	struct outq out;
 	unsigned attempt; /* of this round of brokers and addresses */
+	unsigned rounds;  /* in which no broker could be reached, one after another */
 	int64_t since_ms; /* of this attempt, or of the last round's failure */
 	int32_t broker_id;
 	char peer[64];

@@ -21,8 +21,10 @@
 #include "proxy/client.h"
 #include "proxy/worker_state.h"
 
-#define RETRY_MS       300
-#define READS_PER_TURN 8
+/* Pause before the brokers are tried again: doubled from round to round. */
+#define RETRY_MS        250
+#define RETRY_DOUBLINGS 4
+#define READS_PER_TURN  8
 /* Response size and correlation id. */
 #define ANSWER_HEAD 8
 
@@ -70,6 +72,8 @@ upstream_close(struct client *c)
 {
 	drop_socket(&c->up);
 	outq_free(&c->up.out);
+	c->up.attempt = 0;
+	c->up.rounds = 0;
 	if (c->up.state != UPSTREAM_NONE)
 		set_state(&c->up, UPSTREAM_NONE);
 }
@@ -112,18 +116,26 @@ candidate(const struct route *route, unsigned vnode, unsigned n, const struct sl
 }
 
 static void
-log_failure(struct client *c, const char *why)
+log_failure(struct client *c, enum log_level level, const char *why)
 {
 	WORKER_COUNT(c->w, upstream_failures, 1);
-	log_warn("upstream.failed", KV_STR("peer", c->peer), KV_STR("cluster", c->route->cluster),
-		 KV_INT("vnode", c->vnode), KV_INT("broker", c->up.broker_id),
-		 KV_STR("address", c->up.peer), KV_STR("why", why));
+	log_at(level, "upstream.failed", KV_STR("peer", c->peer),
+	       KV_STR("cluster", c->route->cluster), KV_INT("vnode", c->vnode),
+	       KV_INT("broker", c->up.broker_id), KV_STR("address", c->up.peer),
+	       KV_STR("why", why));
+}
+
+/* An outage is told once per client and broker; what follows in later rounds is for developers. */
+static enum log_level
+attempt_level(const struct client *c)
+{
+	return c->up.rounds == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG;
 }
 
 static void
 attempt_failed(struct client *c, const char *why)
 {
-	log_failure(c, why);
+	log_failure(c, attempt_level(c), why);
 	drop_socket(&c->up);
 	c->up.attempt++;
 	connect_next(c);
@@ -134,6 +146,7 @@ static void
 round_failed(struct client *c)
 {
 	c->up.attempt = 0;
+	c->up.rounds++;
 	set_state(&c->up, UPSTREAM_NONE);
 }
 
@@ -155,7 +168,7 @@ connect_next(struct client *c)
 		up->fd = socket_connect(address);
 		if (up->fd >= 0)
 			break;
-		log_failure(c, strerror(errno));
+		log_failure(c, attempt_level(c), strerror(errno));
 	}
 	set_state(up, UPSTREAM_CONNECTING);
 	loop_io_init(&up->io, c->w->loop, up->fd, on_upstream_io, c);
@@ -173,6 +186,7 @@ on_connected(struct client *c)
 	}
 	set_state(&c->up, UPSTREAM_OPEN);
 	c->up.attempt = 0;
+	c->up.rounds = 0;
 	WORKER_COUNT(c->w, upstream_connects, 1);
 	log_debug("upstream.open", KV_STR("peer", c->peer), KV_STR("cluster", c->route->cluster),
 		  KV_INT("generation", c->generation), KV_INT("vnode", c->vnode),
@@ -191,7 +205,7 @@ flush(struct client *c)
 	if (c->up.state != UPSTREAM_OPEN)
 		return;
 	if (outq_flush(&c->up.out, c->up.fd, -1, &sent) == FLUSH_FAILED) {
-		log_failure(c, strerror(errno));
+		log_failure(c, LOG_LEVEL_WARN, strerror(errno));
 		client_close(c, "the connection to the broker broke while a request was sent");
 	}
 }
@@ -200,8 +214,8 @@ void
 upstream_send(struct client *c, struct segs *segs)
 {
 	outq_take(&c->up.out, segs);
-	if (c->up.state == UPSTREAM_NONE && c->up.fd < 0)
-		connect_next(c);
+	if (c->up.state == UPSTREAM_NONE && c->up.rounds == 0)
+		connect_next(c); /* after a failed round upstream_sweep() says when */
 	flush(c);
 }
 
@@ -320,7 +334,7 @@ static void
 on_eof(struct client *c, const char *why)
 {
 	if (c->unanswered > 0 || c->up.out.count > 0 || c->request.active) {
-		log_failure(c, why);
+		log_failure(c, LOG_LEVEL_WARN, why);
 		client_close(c, "the broker closed the connection");
 		return;
 	}
@@ -374,6 +388,12 @@ on_upstream_io(void *arg, int events)
 	client_update_watch(c);
 }
 
+static int64_t
+retry_pause_ms(const struct upstream *up)
+{
+	return RETRY_MS << (up->rounds < RETRY_DOUBLINGS ? up->rounds : RETRY_DOUBLINGS);
+}
+
 void
 upstream_sweep(struct client *c, int64_t now_ms)
 {
@@ -389,6 +409,6 @@ upstream_sweep(struct client *c, int64_t now_ms)
 	if (up->state == UPSTREAM_CONNECTING &&
 	    now_ms - up->since_ms > c->w->world->snap->settings.connect_timeout_ms)
 		attempt_failed(c, "no connection within timeouts.connect");
-	else if (up->state == UPSTREAM_NONE && now_ms - up->since_ms > RETRY_MS)
+	else if (up->state == UPSTREAM_NONE && now_ms - up->since_ms > retry_pause_ms(up))
 		connect_next(c);
 }
