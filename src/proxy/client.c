@@ -79,6 +79,7 @@ client_free(void *arg)
 	world_unref(&c->response.world);
 	inbuf_free(&c->in);
 	outq_free(&c->out);
+	scratch_free(&c->scratch);
 	free(c);
 }
 
@@ -284,7 +285,7 @@ client_context(struct client *c, struct rewrite_context *cx)
 	    .advertised_host = settings_of(c)->advertised_host,
 	    .cluster_id = c->vc->cluster_id,
 	    .port_start = (int32_t)settings_of(c)->port_start,
-	    .scratch = &c->w->scratch,
+	    .scratch = &c->scratch,
 	};
 }
 
@@ -721,6 +722,9 @@ client_sweep(struct client *c, int64_t now_ms)
 		    "the client went away while its request was held; the request was discarded");
 		return;
 	}
+	inbuf_trim(&c->in);
+	inbuf_trim(&c->up.in);
+	scratch_trim(&c->scratch);
 	upstream_sweep(c, now_ms);
 	if (is_alive(c) && c->is_waiting && c->hold == NULL)
 		client_process(c); /* a broker may be known by now */

@@ -91,6 +91,7 @@ struct client {
 	int64_t active_ms; /* last byte either way */
 	struct inbuf in;
 	struct outq out;
+	struct scratch scratch; /* its own: a client that does not read pins no block but these */
 
 	/* from SASL on */
 	bool mechanism_agreed;

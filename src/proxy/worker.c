@@ -527,7 +527,6 @@ worker_stop(struct worker **worker)
 	pthread_join((*worker)->thread, NULL);
 	loop_free(&w->loop);
 	world_unref(&w->world);
-	scratch_free(&w->scratch);
 	if (w->record_fd >= 0)
 		close(w->record_fd);
 	free(*worker);

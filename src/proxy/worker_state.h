@@ -6,7 +6,6 @@
 #pragma once
 #include <pthread.h>
 #include "base/list.h"
-#include "net/buf.h"
 #include "proxy/worker.h"
 
 /* A logical cluster whose new requests wait. */
@@ -32,7 +31,6 @@ struct worker_state {
 	struct list holds;
 	struct list listeners;
 	struct list lingering; /* upstream sockets that finish sending */
-	struct scratch scratch;
 	struct loop_timer sweep;
 	int record_fd; /* TURNOUT_RECORD: every byte sent to clients is appended there, for tests;
 			  -1 */
