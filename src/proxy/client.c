@@ -308,6 +308,15 @@ owes_answer(const struct rewriter *rw)
 	return rw->key != 0 || rw->acks != 0;
 }
 
+/* A request goes out: notes what the broker owes for it. */
+static void
+note_request(struct client *c, const struct rewriter *rw, int32_t correlation_id)
+{
+	c->up.is_silent = !owes_answer(rw);
+	if (owes_answer(rw))
+		pending_add(c, rw->key, rw->version, correlation_id, false);
+}
+
 static void
 forward_frame(struct client *c, const struct head *head, const uint8_t *frame)
 {
@@ -320,8 +329,7 @@ forward_frame(struct client *c, const struct head *head, const uint8_t *frame)
 		refuse(c, "request.malformed", head, rw->error);
 		return;
 	}
-	if (owes_answer(rw))
-		pending_add(c, head->key, head->version, head->correlation_id, false);
+	note_request(c, rw, head->correlation_id);
 	upstream_send(c, &rw->out);
 }
 
@@ -401,8 +409,8 @@ feed_stream(struct client *c)
 		return false;
 	}
 	inbuf_consume(&c->in, consumed);
-	if (rw->promised && !was_promised && owes_answer(rw))
-		pending_add(c, rw->key, rw->version, c->request.correlation_id, false);
+	if (rw->promised && !was_promised)
+		note_request(c, rw, c->request.correlation_id);
 	if (rw->promised)
 		upstream_send(c, &rw->out);
 	if (progress == REWRITE_MORE)
@@ -669,7 +677,7 @@ client_rebind(struct client *c)
 	}
 	verdict = sasl_recheck(c->w->world->snap, &c->identity, clock_wall_s());
 	if (verdict != AUTH_OK || !client_bind(c)) {
-		c->vc = NULL;
+		c->vc = old_vc; /* for the log line */
 		client_close(c, auth_verdict_text(verdict));
 		return;
 	}

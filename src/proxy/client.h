@@ -57,6 +57,8 @@ struct upstream {
 	unsigned rounds;  /* in which no broker could be reached, one after another */
 	int64_t since_ms; /* of this attempt, or of the last round's failure */
 	int32_t broker_id;
+	bool is_silent; /* the last request sent owes no answer: an end is the only thing that could
+			   be said of it */
 	char peer[64];
 };
 

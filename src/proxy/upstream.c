@@ -74,6 +74,7 @@ upstream_close(struct client *c)
 	outq_free(&c->up.out);
 	c->up.attempt = 0;
 	c->up.rounds = 0;
+	c->up.is_silent = false;
 	if (c->up.state != UPSTREAM_NONE)
 		set_state(&c->up, UPSTREAM_NONE);
 }
@@ -329,11 +330,12 @@ unit_wanted(const struct client *c)
 }
 
 /* A broker may close an idle connection; the next request opens a new one. With something
- * unanswered only the client can know whether to ask again. */
+ * unanswered only the client can know whether to ask again; and after a Produce with acks=0 the end
+ * is how a broker says that it is not the leader (protocol.md 1.0). */
 static void
 on_eof(struct client *c, const char *why)
 {
-	if (c->unanswered > 0 || c->up.out.count > 0 || c->request.active) {
+	if (c->unanswered > 0 || c->up.is_silent || c->up.out.count > 0 || c->request.active) {
 		log_failure(c, LOG_LEVEL_WARN, why);
 		client_close(c, "the broker closed the connection");
 		return;
@@ -383,8 +385,8 @@ on_upstream_io(void *arg, int events)
 	flush(c);
 	if (c->up.state == UPSTREAM_OPEN && (events & EV_READ) != 0)
 		on_answers(c);
-	else if (c->state != CLIENT_CLOSED)
-		client_process(c);
+	if (c->state != CLIENT_CLOSED)
+		client_process(c); /* the queue may have room again, whether or not anything came */
 	client_update_watch(c);
 }
 
