@@ -3,6 +3,7 @@
 
 import re
 import threading
+import time
 
 import pytest
 import requests
@@ -66,6 +67,8 @@ def test_switch_under_load(gateway, sandbox, way):
     writer.start()
     reader.start()
     wait_until(lambda: len(reader.values) >= 20, "twenty records came through main")
+    # A switch is for when the copy is there: a reader's next offset must exist on the other side.
+    wait_until(lambda: sandbox.count(physical)["failover"] >= 20, "the mirror follows")
 
     way(gateway, "failover")
     gateway.wait_active("failover")
@@ -237,14 +240,14 @@ def test_held_requests_go_with_their_client(gateway, sandbox):
     assert wire.read_produce(gone.ask(wire.produce(TOPIC, [b"warm"])))[TOPIC][0][0] == 0
     sandbox.rtt("main", 2000)
     busy.send(wire.produce(TOPIC, [b"slow"], correlation=7))
+    time.sleep(0.3)  # it is on its way before the switch starts; if not, nothing is held below
     switching = threading.Thread(target=gateway.switch, args=("failover",))
-    # the slow request is on its way to main before the switch starts
-    wait_until(lambda: sandbox.count(physical)["main"] >= 2, "main has the slow record")
     switching.start()
-    wait_until(lambda: gateway.log_lines("switch.*hold"), lambda: f"the hold begins:\n{gateway.log()[-3000:]}")
+    gateway.wait_log("switch.state", "to=hold")
+    peer = "peer=%s:%d " % gone.socket.getsockname()
     gone.send(wire.produce(TOPIC, [b"must never arrive"], correlation=8))
     gone.send(wire.produce(TOPIC, [b"nor this"], correlation=9))
-    # The gateway has read them once it answers a later connection... and the client leaves before the flip.
+    gateway.wait_log("request.held", peer)
     gone.reset()
     busy.receive()
     switching.join(60)
@@ -276,14 +279,17 @@ def test_one_switch_at_a_time(gateway, sandbox):
 
 def test_two_gateways_on_one_file_follow_it(sandbox, start_gateway):
     first = start_gateway(sandbox.clusters)
-    second = start_gateway(sandbox.clusters, clusters_file=first.clusters_file, key=first.key)
+    second = start_gateway(sandbox.clusters, clusters_file=first.clusters_file, key=first.key,
+                           config={"vclusters.dir": first.path("vclusters")})
     first.edit_active("failover")
     first.wait_active("failover")
     second.wait_active("failover")
     second.switch("main")
     first.wait_active("main")
-    # One key: a token of the first lets a client into the second.
-    with wire.login(second, token=first.token("teamA", "sa")) as raw:
+    # One key, one folder of tenants: a token of the first lets a client into the second.
+    token = first.token("teamA", "sa")
+    second.reload()
+    with wire.login(second, token=token) as raw:
         raw.ask(wire.metadata([]))
 
 
