@@ -11,6 +11,7 @@
 #include "admin/admin.h"
 #include "base/log.h"
 #include "config.h"
+#include "config/check.h"
 #include "config/load.h"
 #include "ctl/ctl.h"
 #include "loop/loop.h"
@@ -33,30 +34,6 @@ static const char usage[] =
     "  --version        print the version and end\n"
     "\n"
     "SIGHUP reloads the configuration; SIGTERM and SIGINT end it, a second one at once.\n";
-
-static int
-check(const struct config_source *source)
-{
-	struct faults *faults = faults_new();
-	struct snapshot *snap = config_load(source, faults);
-	size_t errors = faults_errors(faults);
-	char text[1024];
-
-	for (size_t i = 0; i < faults_count(faults); i++) {
-		const struct fault *fault = faults_at(faults, i);
-
-		fault_format(fault, text, sizeof(text));
-		fprintf(stderr, "%s%s\n", fault->severity == FAULT_ERROR ? "" : "warning: ", text);
-	}
-	if (snap != NULL)
-		printf("the configuration is good: %zu clusters, %zu vclusters\n",
-		       snap->clusters_count, snap->vclusters_count);
-	else
-		printf("the configuration has %zu fault%s\n", errors, errors == 1 ? "" : "s");
-	snapshot_unref(&snap);
-	faults_free(&faults);
-	return errors == 0 ? EXIT_SUCCESS : EXIT_FAULTS;
-}
 
 static void
 on_hangup(void *arg)
@@ -164,5 +141,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "turnoutd: what is %s?\n%s", argv[optind], usage);
 		return EXIT_USAGE;
 	}
-	return only_check ? check(&source) : run(&source);
+	if (only_check)
+		return config_check_print(&source, stdout) == 0 ? EXIT_SUCCESS : EXIT_FAULTS;
+	return run(&source);
 }
