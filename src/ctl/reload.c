@@ -267,6 +267,32 @@ publish(struct reload *reload)
 	ctl_drive_switches(ctl, NULL);
 }
 
+/* Has the running snapshot's `active` of a logical cluster been written over by a switch? */
+static bool
+is_overtaken(const struct ctl *ctl)
+{
+	for (size_t i = 0; i < ctl->snap->logicals_count; i++) {
+		const struct logical *logical = &ctl->snap->logicals[i];
+		const struct track *track = tracks_find(&ctl->tracks, logical->name);
+
+		if (strcmp(track->desired, ctl->snap->clusters[logical->active].name) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* A switch wrote the new `active`, and somebody wrote the old one back before we read it: nothing
+ * is new to the snapshot, but the files decide. */
+static void
+follow_files(struct ctl *ctl, const char *who)
+{
+	if (!is_overtaken(ctl))
+		return;
+	if (tracks_configure(&ctl->tracks, ctl->snap, ctl->snap, who))
+		ctl_save_state(ctl);
+	ctl_drive_switches(ctl, NULL);
+}
+
 /* Nothing is new, but somebody asked: what did not work before may work by now. */
 static void
 try_again(struct ctl *ctl, const char *who)
@@ -305,6 +331,7 @@ reload_begin(struct ctl *ctl, const char *who, reload_done_fn done, void *arg)
 	if (strcmp(snap->digest, ctl->snap->digest) == 0) {
 		log_debug("config.unchanged", KV_STR("who", who));
 		snapshot_unref(&snap);
+		follow_files(ctl, who);
 		try_again(ctl, who);
 		finish(reload);
 		return;
