@@ -11,8 +11,8 @@
 #include "admin/admin.h"
 #include "base/log.h"
 #include "config.h"
+#include "config/check.h"
 #include "config/load.h"
-#include "ctl/check.h"
 #include "ctl/ctl.h"
 #include "loop/loop.h"
 #include "sys/limits.h"
@@ -142,6 +142,6 @@ main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (only_check)
-		return check_configuration(&source) ? EXIT_SUCCESS : EXIT_FAULTS;
+		return config_check_print(&source, stdout) == 0 ? EXIT_SUCCESS : EXIT_FAULTS;
 	return run(&source);
 }

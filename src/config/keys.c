@@ -171,6 +171,8 @@ key_section_name(enum key_section section)
 	    [SECTION_VCLUSTER] = "vclusters/NAME.yaml",
 	    [SECTION_USER] = "vclusters/NAME.yaml: a user in users",
 	    [SECTION_ALIAS] = "vclusters/NAME.yaml: a topic in topics",
+	    [SECTION_ACTIVE] = "active.yaml",
+	    [SECTION_ENTRY] = "active.yaml: a logical cluster in active",
 	    [SECTION_ENVIRONMENT] = "environment variables that are no key of a file",
 	};
 

@@ -21,6 +21,8 @@ enum key_section {
 	SECTION_VCLUSTER,    /* vclusters/NAME.yaml */
 	SECTION_USER,        /* a value in its users */
 	SECTION_ALIAS,       /* a value in its topics */
+	SECTION_ACTIVE,      /* active.yaml in the state directory */
+	SECTION_ENTRY,       /* a value in its active */
 	SECTION_ENVIRONMENT, /* variables that override no key */
 	SECTION_COUNT,
 };
@@ -81,6 +83,18 @@ struct clusters_file {
 	const struct cluster *clusters;
 	size_t clusters_count;
 	const struct choice *active;
+	size_t active_count;
+};
+
+/* One entry of active.yaml (active.h). */
+struct active_entry {
+	const char *logical;
+	const char *cluster;
+	const char *instead_of; /* NULL: clusters.yaml had no `active` for it */
+};
+
+struct active_file {
+	const struct active_entry *active;
 	size_t active_count;
 };
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/mem.h"
 #include "base/parse.h"
 #include "config/loading.h"
 
@@ -106,9 +107,9 @@ cluster_hint(const struct loading *l, const char *name, char *out, size_t size)
 static const struct choice *
 find_choice(const struct loading *l, const char *logical)
 {
-	for (size_t i = 0; i < l->clusters.active_count; i++) {
-		if (strcmp(l->clusters.active[i].logical, logical) == 0)
-			return &l->clusters.active[i];
+	for (size_t i = 0; i < l->active_count; i++) {
+		if (strcmp(l->active[i].logical, logical) == 0)
+			return &l->active[i];
 	}
 	return NULL;
 }
@@ -138,8 +139,8 @@ resolve_active(struct loading *l, const char *logical)
 static void
 add_logical(struct loading *l, struct logical *logicals, const char *name, int active)
 {
-	logicals[l->snap->logicals_count++] =
-	    (struct logical){.name = name, .active = active >= 0 ? (size_t)active : 0};
+	logicals[l->snap->logicals_count++] = (struct logical){
+	    .name = name, .active = active >= 0 ? (size_t)active : 0, .own = active_own(l, name)};
 }
 
 static void
@@ -194,15 +195,17 @@ link_vcluster(struct loading *l, struct logical *logicals, size_t index)
 static void
 link_logicals(struct loading *l)
 {
-	size_t most = 1 + l->clusters.active_count + 2 * l->vclusters_count;
+	size_t most =
+	    1 + l->clusters.active_count + l->entries.active_count + 2 * l->vclusters_count;
 	struct logical *logicals = arena_array(l->snap->arena, most, sizeof(*logicals));
 
 	l->snap->clusters = l->clusters.clusters;
 	l->snap->clusters_count = l->clusters.clusters_count;
+	active_link(l);
 	l->snap->logicals = logicals;
 	link_main(l, logicals);
-	for (size_t i = 0; i < l->clusters.active_count; i++) {
-		const char *name = l->clusters.active[i].logical;
+	for (size_t i = 0; i < l->active_count; i++) {
+		const char *name = l->active[i].logical;
 
 		if (snapshot_logical(l->snap, name) < 0)
 			add_logical(l, logicals, name, resolve_active(l, name));
@@ -332,25 +335,23 @@ link_aliases(struct loading *l, size_t index)
 	}
 }
 
-/* 22 characters of base64url of a hash. Kafka's tools take a leading - for an option: A stands
- * there instead. */
-static void
-link_cluster_id(struct loading *l, struct vcluster *vc)
+void
+config_cluster_id(const char *gateway, const char *vcluster, char out[23])
 {
 	static const char domain[] = "turnout vcluster";
-	const char *gateway = l->snap->settings.cluster_id;
 	size_t gateway_size = strlen(gateway) + 1;
-	size_t length = sizeof(domain) + gateway_size + strlen(vc->name);
-	char *text = arena_alloc(l->scratch, length);
+	size_t length = sizeof(domain) + gateway_size + strlen(vcluster);
+	char *text = mem_alloc(length);
 	uint8_t digest[SHA256_BYTES];
 
 	memcpy(text, domain, sizeof(domain));
 	memcpy(text + sizeof(domain), gateway, gateway_size);
-	memcpy(text + sizeof(domain) + gateway_size, vc->name, strlen(vc->name));
+	memcpy(text + sizeof(domain) + gateway_size, vcluster, strlen(vcluster));
 	sha256(text, length, digest);
-	format_base64url(digest, 16, vc->cluster_id, sizeof(vc->cluster_id));
-	if (vc->cluster_id[0] == '-')
-		vc->cluster_id[0] = 'A';
+	format_base64url(digest, 16, out, 23);
+	if (out[0] == '-')
+		out[0] = 'A';
+	free(text);
 }
 
 void
@@ -363,7 +364,8 @@ link_all(struct loading *l)
 	for (size_t i = 0; i < l->vclusters_count; i++) {
 		if (l->vcluster_roots[i] != NULL)
 			link_aliases(l, i);
-		link_cluster_id(l, &l->vclusters[i]);
+		config_cluster_id(l->snap->settings.cluster_id, l->vclusters[i].name,
+				  l->vclusters[i].cluster_id);
 	}
 	l->snap->vclusters = l->vclusters;
 	l->snap->vclusters_count = l->vclusters_count;

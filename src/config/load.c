@@ -68,14 +68,12 @@ load_tree(struct loading *l, const char *path, bool *missing)
 	return root;
 }
 
-bool
-loading_is_set(const struct loading *l, const char *key)
+static bool
+is_in_environment(const struct loading *l, const char *key)
 {
 	const struct key *row = key_find(SECTION_SETTINGS, key);
 	char *rest;
 
-	if (l->settings_root != NULL && node_find(l->settings_root, key) != NULL)
-		return true;
 	if (row->environment == NULL)
 		return false;
 	rest = arena_strdup(l->scratch, row->environment);
@@ -84,6 +82,13 @@ loading_is_set(const struct loading *l, const char *key)
 			return true;
 	}
 	return false;
+}
+
+bool
+loading_is_set(const struct loading *l, const char *key)
+{
+	return (l->settings_root != NULL && node_find(l->settings_root, key) != NULL) ||
+	       is_in_environment(l, key);
 }
 
 static void
@@ -167,6 +172,34 @@ load_clusters(struct loading *l)
 			   "the file does not exist: the clusters come from the environment alone");
 	read_section(&r, SECTION_CLUSTERS, &l->clusters, root, "");
 	l->clusters_root = root;
+}
+
+/* The file that stands in for a clusters.yaml that cannot be written: only where the environment
+ * names that one, as the original's compose file does, which mounts it read-only. */
+static const char *
+active_path(const struct loading *l)
+{
+	const char *folder =
+	    l->source->active_dir != NULL ? l->source->active_dir : l->snap->settings.state_dir;
+
+	if (!is_in_environment(l, "clusters.file"))
+		return NULL;
+	return arena_printf(l->snap->arena, "%s/active.yaml", folder);
+}
+
+static void
+load_active(struct loading *l)
+{
+	const char *path = active_path(l);
+	struct reader r = reader_for(l, path);
+	bool missing;
+
+	l->snap->active_file = path;
+	if (path == NULL)
+		return;
+	l->active_root = load_tree(l, path, &missing);
+	if (l->active_root != NULL)
+		read_section(&r, SECTION_ACTIVE, &l->entries, l->active_root, "");
 }
 
 /* Length of a vcluster file's name without its ending, or 0 when it is none: what editors leave
@@ -362,6 +395,7 @@ config_load(const struct config_source *source, struct faults *faults)
 	loading_begin(&l, source, faults);
 	load_settings(&l);
 	load_clusters(&l);
+	load_active(&l);
 	load_vclusters(&l);
 	link_all(&l);
 	seal_files(&l);
@@ -426,6 +460,8 @@ config_directories(const struct config_source *source, size_t *count)
 	load_vclusters(&l);
 	directories_add_file(&d, l.config_path);
 	directories_add_file(&d, l.snap->settings.clusters_file);
+	if (active_path(&l) != NULL)
+		directories_add_file(&d, active_path(&l));
 	directories_add(&d, mem_strdup(l.snap->settings.vclusters_dir));
 	for (size_t i = 0; i < l.vclusters_count; i++)
 		directories_add_file(&d, l.vclusters[i].file);

@@ -35,8 +35,10 @@ char *fault_format(const struct fault *fault, char *out, size_t size);
 
 /* Where a configuration comes from. */
 struct config_source {
-	const char *config_path;  /* turnout.yaml; a file that does not exist means all defaults */
-	const char *state_dir;    /* --state-dir, or NULL */
+	const char *config_path; /* turnout.yaml; a file that does not exist means all defaults */
+	const char *state_dir;   /* --state-dir, or NULL */
+	const char *active_dir; /* where active.yaml is; NULL: in the state directory. state.dir may
+				 * change in the file while the gateway keeps the one it has */
 	char *const *environment; /* NULL-terminated NAME=value list, or NULL */
 };
 
@@ -48,6 +50,11 @@ struct snapshot *config_load(const struct config_source *source, struct faults *
  * one, and that only a restart puts into effect. Returns how many. */
 size_t config_restart_faults(const struct snapshot *running, const struct snapshot *loaded,
 			     struct faults *faults);
+
+/* The Kafka cluster id that clients of a vcluster see: 22 characters of base64url of a hash of the
+ * gateway's cluster.id and the vcluster's name. Kafka's tools take a leading - for an option: A
+ * stands there instead. */
+void config_cluster_id(const char *gateway, const char *vcluster, char out[23]);
 
 /* The directories to watch for changes of this source, resolved as config_load() resolves them even
  * when files are faulty: the caller frees the array with config_directories_free(). */

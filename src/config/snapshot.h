@@ -88,7 +88,8 @@ struct cluster {
 /* A logical cluster and the physical one that the files say serves it. */
 struct logical {
 	const char *name;
-	size_t active; /* index into clusters[] */
+	size_t active;   /* index into clusters[] */
+	const char *own; /* what `active` of clusters.yaml itself says of it, or NULL */
 };
 
 struct user {
@@ -139,6 +140,10 @@ struct snapshot {
 	size_t vclusters_count;
 	const struct config_file *files;
 	size_t files_count;
+	const char *active_file;  /* active.yaml (active.h), which a switch may write instead of
+				   * clusters.yaml; NULL: it may not */
+	const char *const *stale; /* logical clusters whose entry there counts no more */
+	size_t stale_count;
 	char digest[SHA256_HEX]; /* over all files and the overrides: equal means nothing changed */
 };
 

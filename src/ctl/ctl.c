@@ -117,6 +117,7 @@ ctl_stop(struct ctl **ctl_pointer)
 	tracks_free(&ctl->tracks);
 	secrets_wipe(&ctl->secrets);
 	free((char *)ctl->listeners.bind_host);
+	free((char *)ctl->source.active_dir);
 	free(ctl->workers);
 	free(ctl);
 }

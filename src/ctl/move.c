@@ -11,6 +11,7 @@
 #include "base/ensure.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "config/active.h"
 #include "config/edit.h"
 #include "ctl/control.h"
 #include "sys/notify.h"
@@ -115,6 +116,55 @@ active_file(const struct move *move)
 	return vc != NULL ? vc->file : move->ctl->snap->settings.clusters_file;
 }
 
+/* The file that may be written where clusters.yaml cannot: active.yaml, or NULL. */
+static const char *
+stand_in(const struct move *move)
+{
+	return canary(move) == NULL ? move->ctl->snap->active_file : NULL;
+}
+
+/* clusters.yaml cannot be written: what it is to be stands in active.yaml, unless that is what
+ * clusters.yaml says anyway. */
+static bool
+persist_aside(const struct move *move, struct err *err)
+{
+	const struct snapshot *snap = move->ctl->snap;
+	const char *logical = move->track->name;
+	int index = snapshot_logical(snap, logical);
+	const char *own;
+	bool back;
+	bool ok;
+
+	ENSURE(index >= 0); /* no reload runs beside a switch */
+	own = snap->logicals[index].own;
+	back = strcmp(own != NULL ? own : logical, move->to) == 0;
+	if (back)
+		ok = active_remove(snap->active_file, logical, err);
+	else
+		ok = active_write(snap->active_file, snap->settings.clusters_file, logical,
+				  move->to, own, err);
+	if (ok)
+		log_warn("switch.kept_aside", KV_STR("cluster", logical), KV_STR("to", move->to),
+			 KV_STR("file", snap->active_file),
+			 KV_STR("instead_of", snap->settings.clusters_file),
+			 KV_STR("why", "the configuration file cannot be written"));
+	return ok;
+}
+
+/* Writes `active` of a logical cluster. An entry of active.yaml must not come back to life. */
+static bool
+persist_active(const struct move *move, struct err *err)
+{
+	bool ok = edit_active(active_file(move), move->track->name, move->to, err);
+
+	if (stand_in(move) == NULL || (!ok && err->code != ERR_READ_ONLY))
+		return ok;
+	if (ok)
+		return active_remove(stand_in(move), move->track->name, err);
+	*err = (struct err){0};
+	return persist_aside(move, err);
+}
+
 static bool
 op_persist(void *arg, struct err *err)
 {
@@ -129,7 +179,7 @@ op_persist(void *arg, struct err *err)
 
 		ok = edit_file(active_file(move), &edit, true, err);
 	} else {
-		ok = edit_active(active_file(move), move->track->name, move->to, err);
+		ok = persist_active(move, err);
 	}
 	if (ok)
 		track_set(&move->track->desired, move->to);
@@ -146,13 +196,29 @@ line_to_edit(const struct move *move, char *out, size_t size)
 		snprintf(out, size, "active: {%s: %s}", move->track->name, move->to);
 }
 
+/* Early, before anybody is held. */
+static bool
+can_persist(const struct move *move, struct err *err)
+{
+	char line[300];
+	struct err unused;
+
+	line_to_edit(move, line, sizeof(line));
+	if (edit_is_writable(active_file(move), line, err))
+		return true;
+	if (err->code != ERR_READ_ONLY || stand_in(move) == NULL ||
+	    !edit_is_writable(stand_in(move), line, &unused))
+		return false;
+	*err = (struct err){0};
+	return true;
+}
+
 static enum switch_verdict
 op_admit(void *arg, struct err *err)
 {
 	struct move *move = arg;
 	struct ctl *ctl = move->ctl;
 	bool dry = move->flags & SWITCH_DRY_RUN;
-	char line[300];
 
 	/* The configuration may have changed while the operation waited. */
 	if (!move->track->configured || snapshot_cluster(ctl->snap, move->to) < 0) {
@@ -160,14 +226,13 @@ op_admit(void *arg, struct err *err)
 			move->to);
 		return SWITCH_REFUSED;
 	}
-	line_to_edit(move, line, sizeof(line));
 	if (strcmp(move->track->cluster, move->to) == 0) {
 		/* A switch that the file still wants is called off. */
 		if (!dry && track_is_owed(move->track) && !op_persist(move, err))
 			return SWITCH_REFUSED;
 		return SWITCH_THERE;
 	}
-	if (!move->by_file && !edit_is_writable(active_file(move), line, err))
+	if (!move->by_file && !can_persist(move, err))
 		return SWITCH_REFUSED;
 	return SWITCH_GO;
 }

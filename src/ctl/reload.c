@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From files to a published world: load -> log faults -> anything new? -> keep what needs a restart
- * -> secrets -> clusters, tracks -> publish -> wait for the workers. Nothing after the load can
+ * From files to a published world: load -> keep what needs a restart -> secrets -> log faults ->
+ * anything new? -> clusters, tracks -> publish -> wait for the workers. Nothing after the load can
  * fail but the secrets, which are made before anything is changed: so a refused configuration
  * leaves everything as it was.
  */
@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "config/active.h"
 #include "config/keys.h"
 #include "ctl/control.h"
 #include "ctl/state.h"
@@ -87,63 +88,35 @@ is_text(enum key_type type)
 	       type == KEY_ENUM;
 }
 
-/* The ids that clients were told stay with the old name of the gateway. */
+/* Puts the running value of one key into the new snapshot. */
 static void
-keep_cluster_ids(struct snapshot *snap, const struct snapshot *before)
-{
-	for (size_t i = 0; i < snap->vclusters_count; i++) {
-		struct vcluster *vc = (struct vcluster *)&snap->vclusters[i];
-		const struct vcluster *old = snapshot_vcluster(before, vc->name);
-
-		if (old != NULL)
-			memcpy(vc->cluster_id, old->cluster_id, sizeof(vc->cluster_id));
-	}
-}
-
-/* Puts the running value of one key into the new snapshot; true when it differed. */
-static bool
 keep_setting(struct snapshot *snap, const struct snapshot *before, const struct key *key)
 {
 	char *now = (char *)&snap->settings + key->offset;
 	const char *was = (const char *)&before->settings + key->offset;
 
 	if (is_text(key->type)) {
-		const char *const *new_text = (const char *const *)(void *)now;
-		const char *const *old_text = (const char *const *)(const void *)was;
-		char *copy;
+		const char *const *text = (const char *const *)(const void *)was;
+		char *copy = arena_strdup(snap->arena, *text);
 
-		if (strcmp(*new_text, *old_text) == 0)
-			return false;
-		copy = arena_strdup(snap->arena, *old_text);
 		memcpy(now, &copy, sizeof(copy));
-		return true;
+	} else if (key->type == KEY_INTEGER) {
+		memcpy(now, was, sizeof(int64_t));
 	}
-	if (key->type != KEY_INTEGER || memcmp(now, was, sizeof(int64_t)) == 0)
-		return false;
-	memcpy(now, was, sizeof(int64_t));
-	return true;
 }
 
-/* The loader has read from where these point already: they are in force. */
-static bool
-is_source(const struct key *key)
-{
-	return strcmp(key->name, "clusters.file") == 0 || strcmp(key->name, "vclusters.dir") == 0;
-}
-
+/* What needs a restart stays as it was at the start, and what is made of it too. */
 static void
 keep_settings(struct snapshot *snap, const struct snapshot *before)
 {
 	for (size_t i = 0; i < keys_count; i++) {
-		const struct key *key = &keys[i];
+		if (keys[i].section == SECTION_SETTINGS && keys[i].restart)
+			keep_setting(snap, before, &keys[i]);
+	}
+	for (size_t i = 0; i < snap->vclusters_count; i++) {
+		struct vcluster *vc = (struct vcluster *)&snap->vclusters[i];
 
-		if (key->section != SECTION_SETTINGS || !key->restart || is_source(key) ||
-		    !keep_setting(snap, before, key))
-			continue;
-		log_warn("config.needs_restart", KV_STR("key", key->name),
-			 KV_STR("what", "the new value takes effect at the next start"));
-		if (strcmp(key->name, "cluster.id") == 0)
-			keep_cluster_ids(snap, before);
+		config_cluster_id(snap->settings.cluster_id, vc->name, vc->cluster_id);
 	}
 }
 
@@ -161,23 +134,48 @@ reload_watch(struct ctl *ctl)
 
 /* Reads the files; ctl->loaded is new whatever comes of it. NULL when they are refused. */
 static struct snapshot *
-load(struct ctl *ctl)
+load(struct ctl *ctl, const char *who)
 {
 	struct faults *faults = faults_new();
 	struct snapshot *snap = config_load(&ctl->source, faults);
 	struct err err;
 
+	if (snap != NULL && ctl->snap != NULL) {
+		config_restart_faults(ctl->snap, snap, faults);
+		keep_settings(snap, ctl->snap);
+	}
 	if (snap != NULL && !secrets_complete(&ctl->secrets, &snap->settings, &err)) {
 		faults_add(faults, FAULT_ERROR, snap->settings.state_dir, 0, 0, "state.dir", "%s",
 			   err.text);
 		snapshot_unref(&snap);
 	}
-	log_faults(faults);
+	/* A write of our own into a watched folder says nothing new. */
+	if (snap == NULL || ctl->snap == NULL || strcmp(who, "inotify") != 0 ||
+	    strcmp(snap->digest, ctl->snap->digest) != 0)
+		log_faults(faults);
 	faults_free(&ctl->loaded);
 	ctl->loaded = faults;
 	ctl->loaded_at = clock_wall_s();
 	ctl->loaded_ok = snap != NULL;
 	return snap;
+}
+
+/* Entries of active.yaml that an edit of clusters.yaml has overtaken must not count again when it
+ * is edited back one day. */
+static void
+drop_stale(const struct snapshot *snap)
+{
+	struct err err;
+
+	for (size_t i = 0; i < snap->stale_count; i++) {
+		if (active_remove(snap->active_file, snap->stale[i], &err))
+			log_info("config.entry_dropped", KV_STR("cluster", snap->stale[i]),
+				 KV_STR("file", snap->active_file));
+		else
+			log_warn("config.entry_kept", KV_STR("cluster", snap->stale[i]),
+				 KV_STR("file", snap->active_file), KV_STR("why", err.text),
+				 KV_STR("what", "remove the entry by hand"));
+	}
 }
 
 /* Makes the snapshot the one in force; it is published by the caller. */
@@ -186,21 +184,20 @@ adopt(struct ctl *ctl, struct snapshot *snap, const char *who)
 {
 	struct snapshot *before = ctl->snap;
 
-	if (before != NULL)
-		keep_settings(snap, before);
 	snap->number = before != NULL ? before->number + 1 : 1;
 	ctl->snap = snap;
 	log_set_level((enum log_level)snap->settings.log_level);
 	if (tracks_configure(&ctl->tracks, snap, before, who))
 		ctl_save_state(ctl);
 	ctl_configure_clusters(ctl, snap);
+	drop_stale(snap);
 	snapshot_unref(&before);
 }
 
 bool
 reload_first(struct ctl *ctl, struct err *err)
 {
-	struct snapshot *snap = load(ctl);
+	struct snapshot *snap = load(ctl, "start");
 	size_t errors = faults_errors(ctl->loaded);
 
 	if (snap == NULL)
@@ -213,6 +210,8 @@ reload_first(struct ctl *ctl, struct err *err)
 		return false;
 	}
 	adopt(ctl, snap, "start");
+	/* state.dir may change in the file; where we keep things does not, until the next start. */
+	ctl->source.active_dir = mem_strdup(snap->settings.state_dir);
 	ctl_compose_faults(ctl);
 	return true;
 }
@@ -268,6 +267,32 @@ publish(struct reload *reload)
 	ctl_drive_switches(ctl, NULL);
 }
 
+/* Has the running snapshot's `active` of a logical cluster been written over by a switch? */
+static bool
+is_overtaken(const struct ctl *ctl)
+{
+	for (size_t i = 0; i < ctl->snap->logicals_count; i++) {
+		const struct logical *logical = &ctl->snap->logicals[i];
+		const struct track *track = tracks_find(&ctl->tracks, logical->name);
+
+		if (strcmp(track->desired, ctl->snap->clusters[logical->active].name) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* A switch wrote the new `active`, and somebody wrote the old one back before we read it: nothing
+ * is new to the snapshot, but the files decide. */
+static void
+follow_files(struct ctl *ctl, const char *who)
+{
+	if (!is_overtaken(ctl))
+		return;
+	if (tracks_configure(&ctl->tracks, ctl->snap, ctl->snap, who))
+		ctl_save_state(ctl);
+	ctl_drive_switches(ctl, NULL);
+}
+
 /* Nothing is new, but somebody asked: what did not work before may work by now. */
 static void
 try_again(struct ctl *ctl, const char *who)
@@ -301,7 +326,7 @@ reload_begin(struct ctl *ctl, const char *who, reload_done_fn done, void *arg)
 	loop_timer_init(&reload->timer, ctl->loop, on_late, reload);
 	notify_reloading();
 	reload_watch(ctl);
-	snap = load(ctl);
+	snap = load(ctl, who);
 	reload->result.errors = faults_errors(ctl->loaded);
 	reload->result.warnings = faults_count(ctl->loaded) - reload->result.errors;
 	reload->result.number = ctl->snap->number;
@@ -315,6 +340,7 @@ reload_begin(struct ctl *ctl, const char *who, reload_done_fn done, void *arg)
 	if (is_unchanged(ctl, snap)) {
 		log_debug("config.unchanged", KV_STR("who", who));
 		snapshot_unref(&snap);
+		follow_files(ctl, who);
 		try_again(ctl, who);
 		finish(reload);
 		return;

@@ -91,6 +91,8 @@ sample_of(enum key_section section)
 	case SECTION_USER:
 	case SECTION_ALIAS:
 		return ETC "vclusters/teamA.yaml";
+	case SECTION_ACTIVE: /* nobody writes one by hand */
+	case SECTION_ENTRY:
 	case SECTION_ENVIRONMENT:
 	case SECTION_NONE:
 	case SECTION_COUNT:
