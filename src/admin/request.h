@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A request of the admin API and its one answer. Knows nothing of HTTP machinery: exchange.c fills the
- * upper half and sends the answer when wake() tells it that a request it put to sleep has one.
+ * A request of the admin API and its one answer. Knows nothing of HTTP machinery: exchange.c fills
+ * the upper half and sends the answer when wake() tells it that a request it put to sleep has one.
  *
  * A handler answers with request_answer() and its kin. One that must wait for an operation calls
  * request_hold(), passes the request along, and in the end answers and calls request_release().

@@ -85,45 +85,46 @@ Test(load, defaults_and_the_seeds_clusters)
 	cr_assert_eq(strlen(snap->digest), 64);
 }
 
+static const char every_setting[] =
+    "\xef\xbb\xbf# the appliance\r\n"
+    "cluster: {id: g}\r\n"
+    "advertised: {host: gw.example}\r\n"
+    "bind: {host: '::'}\r\n"
+    "port:\r\n"
+    "  start: 7000\r\n"
+    "  count: 10\r\n"
+    "security: {protocol: sasl_plaintext}\r\n"
+    "workers: 3\r\n"
+    "clusters: {file: c/all.yaml}\r\n"
+    "vclusters: {dir: /nowhere/at/all}\r\n"
+    "state: {dir: /tmp/state}\r\n"
+    "admin:\r\n"
+    "  bind.host: 127.0.0.1\r\n"
+    "  port: 9999\r\n"
+    "  users:\r\n"
+    "  - {username: root, password: 'p:w', admin: true}\r\n"
+    "  - username: guest\r\n"
+    "    password: x\r\n"
+    "metrics.secured: no\r\n"
+    "token.keys: [AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=]\r\n"
+    "limits:\r\n"
+    "  frame: {bytes: 70000, unauthenticated.bytes: 8192}\r\n"
+    "  connections: 5\r\n"
+    "  buffer: {bytes: 16384}\r\n"
+    "timeouts: {authenticate.ms: 101, idle: {ms: 1002}, connect.ms: 103}\r\n"
+    "switch: {drain: {timeout: {ms: 104}}, settle.timeout.ms: 105}\r\n"
+    "probe: {interval.ms: 106, timeout.ms: 107}\r\n"
+    "log: {level: Debug}\r\n";
+
 Test(load, every_setting_nested_and_flat)
 {
-	static const char nested[] =
-	    "\xef\xbb\xbf# the appliance\r\n"
-	    "cluster: {id: g}\r\n"
-	    "advertised: {host: gw.example}\r\n"
-	    "bind: {host: '::'}\r\n"
-	    "port:\r\n"
-	    "  start: 7000\r\n"
-	    "  count: 10\r\n"
-	    "security: {protocol: sasl_plaintext}\r\n"
-	    "workers: 3\r\n"
-	    "clusters: {file: c/all.yaml}\r\n"
-	    "vclusters: {dir: /nowhere/at/all}\r\n"
-	    "state: {dir: /tmp/state}\r\n"
-	    "admin:\r\n"
-	    "  bind.host: 127.0.0.1\r\n"
-	    "  port: 9999\r\n"
-	    "  users:\r\n"
-	    "  - {username: root, password: 'p:w', admin: true}\r\n"
-	    "  - username: guest\r\n"
-	    "    password: x\r\n"
-	    "metrics.secured: no\r\n"
-	    "token.keys: [AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=]\r\n"
-	    "limits:\r\n"
-	    "  frame: {bytes: 70000, unauthenticated.bytes: 8192}\r\n"
-	    "  connections: 5\r\n"
-	    "  buffer: {bytes: 16384}\r\n"
-	    "timeouts: {authenticate.ms: 101, idle: {ms: 1002}, connect.ms: 103}\r\n"
-	    "switch: {drain: {timeout: {ms: 104}}, settle.timeout.ms: 105}\r\n"
-	    "probe: {interval.ms: 106, timeout.ms: 107}\r\n"
-	    "log: {level: Debug}\r\n";
 	const struct settings *t;
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/c", s.dir);
 	cr_assert(mkdir(path, 0755) == 0);
 	scratch_write(&s, "c/all.yaml", SEED_CLUSTERS);
-	scratch_write(&s, "turnout.yaml", nested);
+	scratch_write(&s, "turnout.yaml", every_setting);
 	t = &load_clean(NULL)->settings;
 	cr_assert_str_eq(t->cluster_id, "g");
 	cr_assert_str_eq(t->advertised_host, "gw.example");
