@@ -44,6 +44,7 @@ static const char *const names[MEANING_COUNT] = {
     [MEANING_EMBEDDED_PROTOCOL] = "embedded protocol",
     [MEANING_DROP_TAG] = "dropped tag",
     [MEANING_ACKS] = "acks",
+    [MEANING_SECRET] = "secret",
     [MEANING_RECORDS] = "records",
 };
 

@@ -48,6 +48,7 @@ enum meaning {
 	MEANING_DROP_TAG, /* a tagged field that is never passed on (endpoints, cluster id, replica
 			     state) */
 	MEANING_ACKS,     /* Produce: 0 means that no response will come */
+	MEANING_SECRET,   /* credentials: never printed, never logged */
 	MEANING_RECORDS,  /* record batches: passed by reference, never read */
 	MEANING_COUNT,
 };

@@ -45,7 +45,7 @@ print_text(FILE *out, const uint8_t *text, size_t length)
 	for (size_t i = 0; i < length; i++) {
 		if (text[i] == '"' || text[i] == '\\')
 			fprintf(out, "\\%c", text[i]);
-		else if (text[i] < ' ' || text[i] == 127)
+		else if (text[i] < ' ' || text[i] >= 127) /* nothing that a terminal could obey */
 			fprintf(out, "\\x%02x", text[i]);
 		else
 			fputc(text[i], out);
@@ -77,6 +77,8 @@ print_value(const struct printer *p, const struct walk_item *item)
 
 	if (item->null)
 		fprintf(p->out, "null");
+	else if (kafka_meanings[item->field] == MEANING_SECRET)
+		fprintf(p->out, "(secret)");
 	else if (f->type == KAFKA_STRING)
 		print_text(p->out, item->value, item->length);
 	else if (f->type == KAFKA_BYTES)

@@ -15,6 +15,9 @@
 #include "kafka/meaning.h"
 
 #define NO_CLIENT_HOST "/0.0.0.0"
+/* More pieces than this are not made of one frame: names of three bytes each would take twenty
+ * times the frame's memory, and the worker's time from everybody else. */
+#define PIECES_MAX (1 << 20)
 /* Bytes of the longest varint that anybody reads. */
 #define VARINT_MAX 5
 
@@ -705,6 +708,8 @@ apply_rule(struct rewriter *rw, const struct walk_item *item)
 
 	if (rw->in_header)
 		return true;
+	if (rw->out.count > PIECES_MAX)
+		return fail(rw, item->field, "more names than one frame may have");
 	rule = rw->direction == KAFKA_REQUEST ? rules[kafka_meanings[item->field]].request
 					      : rules[kafka_meanings[item->field]].response;
 	return rule == NULL || rule(rw, item);

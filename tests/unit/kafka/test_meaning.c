@@ -58,7 +58,7 @@ static const struct {
     {"records", BIT(RECORDS)},
     {"resourceName", BIT(RESOURCE_NAME)},
     {"resourceType", BIT(RESOURCE_TYPE)},
-    {"sasl", BIT(PASS)},
+    {"sasl", BIT(PASS) | BIT(SECRET)},
     {"selector", BIT(PASS) | BIT(COORDINATOR_TYPE)},
     {"struct", BIT(PASS) | BIT(DROP_TAG)},
     {"throttle", BIT(PASS)},

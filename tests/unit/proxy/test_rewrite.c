@@ -358,6 +358,37 @@ Test(rewrite, names_come_back)
 	arena_free(&arena);
 }
 
+/* A request of a hundred megabytes can hold thirty million names; each costs more than it came in.
+ */
+static bool
+rewrite_names(uint32_t count)
+{
+	struct tree_frame what = {.key = KA_Metadata, .version = 0, .direction = KAFKA_REQUEST};
+	size_t size = 4 + 10 + 4 + 3 * (size_t)count;
+	uint8_t *frame = calloc(1, size);
+	struct bytes out = {0};
+	char error[240] = "";
+	bool good;
+
+	be_put32(frame, (uint32_t)(size - 4));
+	be_put16(frame + 4, KA_Metadata);
+	be_put16(frame + 12, 0xffff);
+	be_put32(frame + 14, count);
+	for (size_t i = 0; i < count; i++)
+		memcpy(frame + 18 + 3 * i, "\0\1n", 3);
+	good = rewrite_whole(&what, frame, size, &out, error);
+	cr_assert(good || strstr(error, "more names") != NULL, "%s", error);
+	free(frame);
+	bytes_free(&out);
+	return good;
+}
+
+Test(rewrite, names_in_one_frame_are_limited, .timeout = 60)
+{
+	cr_assert(rewrite_names(200000));
+	cr_assert_not(rewrite_names(3000000));
+}
+
 /* -- damaged */
 
 static void
