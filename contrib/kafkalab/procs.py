@@ -5,10 +5,12 @@ The pid file carries the start time that the kernel knows of the process, so a p
 somebody else is never signalled.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
 import subprocess
+import threading
 import time
 
 _PR_SET_PDEATHSIG = 1
@@ -29,6 +31,24 @@ def _die_with_parent():
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
+@contextlib.contextmanager
+def _uninterrupted():
+    """SIGINT and SIGTERM wait until the block is left: a process whose pid nobody wrote down cannot be ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came = []
+    before = {number: signal.signal(number, lambda number, _frame: came.append(number))
+              for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came:
+            os.kill(os.getpid(), number)
+
+
 class Process:
     """A process under a directory of its own: `pid`, `log` are files there."""
 
@@ -44,12 +64,12 @@ class Process:
         if self.alive():
             raise RuntimeError(f"{self.name} runs already, pid {self.pid()}")
         os.makedirs(self.directory, exist_ok=True)
-        with open(self.log_path, "ab") as log:
+        with _uninterrupted(), open(self.log_path, "ab") as log:
             self._popen = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, cwd=cwd,
                 start_new_session=True, preexec_fn=_die_with_parent if die_with_parent else None)
-        with open(self.pid_path, "w", encoding="ascii") as out:
-            out.write(f"{self._popen.pid} {_start_time(self._popen.pid)}\n")
+            with open(self.pid_path, "w", encoding="ascii") as out:
+                out.write(f"{self._popen.pid} {_start_time(self._popen.pid)}\n")
         return self
 
     def pid(self):

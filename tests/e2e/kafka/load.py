@@ -88,6 +88,12 @@ class Producer(OpenClient):
         super().__init__(client, target, topic, directory, lab, "produce")
         self.rate = rate
         self.fed = 0
+        if client == "java-tools":
+            # The verifiable producer sets retries=0, which no program does: a producer without retries gives up
+            # at every change of a leader, the one of a switch, too. With retries it is idempotent, as every Java
+            # producer is by default.
+            with open(self.config, "a", encoding="utf-8") as out:
+                out.write("retries=2147483647\n")
         self._stop = threading.Event()
 
     def command(self):
@@ -146,10 +152,11 @@ class Producer(OpenClient):
         return {event["n"]: event["t"] for event in self._events() if "o" in event}
 
     def refused(self):
-        """Numbers that the client gave up on."""
+        """{number: why} of what the client gave up on."""
         if self.client == "java-tools":
-            return {int(event["value"]) for event in self._events() if event.get("name") == "producer_send_error"}
-        return {event["n"] for event in self._events() if "fault" in event and "n" in event}
+            return {int(event["value"]): f'{event["exception"]}: {event["message"]}' for event in self._events()
+                    if event.get("name") == "producer_send_error"}
+        return {event["n"]: event["fault"] for event in self._events() if "fault" in event and "n" in event}
 
 
 class Consumer(OpenClient):

@@ -41,11 +41,12 @@ def prefix_of(vcluster):
 
 class Gateway:
     """See the module. `config` adds keys to turnout.yaml; `vclusters` are tenants whose files are written
-    before the start, each with prefix_of() and without users; clusters_file shares another gateway's file."""
+    before the start, each with prefix_of() and without users; clusters_file shares another gateway's file;
+    host is where it listens, not the brokers' address; echoes: see leaks.search()."""
 
     def __init__(self, directory, clusters, active="main", config=None, vclusters=("teamA", "teamB"),
                  clusters_file=None, key=None, secrets_configured=True, ports=6, name="gateway",
-                 backend_ids=(CLUSTER_ID_OF_MOCKS,), env=None):
+                 backend_ids=(CLUSTER_ID_OF_MOCKS,), env=None, host=HOST, echoes=()):
         self.directory = os.path.join(str(directory), name)
         self.clusters = dict(clusters)
         self.config = dict(config or {})
@@ -53,6 +54,8 @@ class Gateway:
         self.password = "pw-" + tokens.new_key()[:20].replace("/", "x").replace("+", "y")
         self.secrets_configured = secrets_configured
         self.user = ("admin", self.password)
+        self.host = host
+        self.echoes = list(echoes)
         self.ports = ports
         self.env = dict(env or {})
         self.backend_ids = list(backend_ids)
@@ -83,6 +86,10 @@ class Gateway:
         with open(self.path("vclusters", f"{vcluster}.yaml"), "w", encoding="utf-8") as f:
             f.write(text or f"# tenant {vcluster}\nprefix: {prefix_of(vcluster)}\nusers: {{}}\n")
 
+    def read_vcluster(self, vcluster):
+        with open(self.path("vclusters", f"{vcluster}.yaml"), encoding="utf-8") as f:
+            return f.read()
+
     def write_clusters(self, active="main", extra=""):
         lines = ["# written by the tests: this comment must survive", f"active: {active}   # and this one", "config:"]
         for name, bootstrap in self.clusters.items():
@@ -102,9 +109,9 @@ class Gateway:
         os.rename(self.clusters_file + ".new", self.clusters_file)
 
     def _write_turnout(self):
-        keys = {"cluster.id": "e2e", "advertised.host": HOST, "bind.host": HOST, "port.start": self.claim.first,
-                "port.count": self.ports, "admin.bind.host": HOST, "admin.port": self.claim.first + self.ports,
-                "clusters.file": self.clusters_file, "workers": 2, "log.level": "debug"}
+        keys = {"cluster.id": "e2e", "advertised.host": self.host, "bind.host": self.host,
+                "port.start": self.claim.first, "port.count": self.ports, "admin.bind.host": self.host,
+                "admin.port": self.claim.first + self.ports, "clusters.file": self.clusters_file, "workers": 2, "log.level": "debug"}
         if self.secrets_configured:
             keys["token.keys"] = f"[{self.key}]"
             keys["admin.users"] = f"[{{username: admin, password: '{self.password}', admin: true}}]"
@@ -123,7 +130,7 @@ class Gateway:
 
     def start(self, wait=True):
         """Starts it; with `wait`, returns when it is ready."""
-        self.claim = self.claim or Claim(HOST, self.ports + 1)
+        self.claim = self.claim or Claim(self.host, self.ports + 1)
         self._write_turnout()
         self.starts += 1
         self.process = Process(self.command(), os.path.join(self.directory, "log"), env=self._environment(),
@@ -180,12 +187,12 @@ class Gateway:
 
     @property
     def bootstrap(self):
-        return f"{HOST}:{self.claim.first}"
+        return f"{self.host}:{self.claim.first}"
 
     @property
     def address(self):
         """(host, port) of the first vnode."""
-        return HOST, self.claim.first
+        return self.host, self.claim.first
 
     def physical(self, vcluster, topic):
         return prefix_of(vcluster) + topic
@@ -200,7 +207,7 @@ class Gateway:
     # -- admin API -------------------------------------------------------------------------------
 
     def url(self, path):
-        return f"http://{HOST}:{self.claim.first + self.ports}{path}"
+        return f"http://{self.host}:{self.claim.first + self.ports}{path}"
 
     def request(self, method, path, auth="own", **more):
         """The plain answer of one call; auth: a pair, None, or "own"."""
@@ -265,7 +272,9 @@ class Gateway:
         found += [f"a secret is in the log: {s[:6]}..." for s in self.secrets if s in log]
         if os.path.exists(self.record):
             wanted = leaks.needles(self.backends(), self.prefixes, self.backend_ids)
-            found += leaks.search(self.record, wanted)
+            found += leaks.search(self.record, wanted, [e.encode() for e in self.echoes])
+        elif self.expect_exit == 0:
+            found.append("there is no record of what clients got: does this turnoutd know TURNOUT_RECORD?")
         return found
 
     def close(self, quiet=False):

@@ -2,7 +2,7 @@
 """No byte of a backend may reach a client.
 
 With TURNOUT_RECORD=FILE in its environment turnoutd appends every byte that it sends to Kafka clients to FILE.
-The gateways of the tests listen and advertise on 127.0.0.2 while the brokers are on 127.0.0.1, and the tests'
+The gateways of the tests listen and advertise on another loopback address than the brokers, and the tests'
 tenants have prefixes that occur nowhere else, so a plain search of the file finds every leak.
 """
 
@@ -24,18 +24,36 @@ def needles(backends, prefixes, cluster_ids):
     return found
 
 
-def search(path, wanted, chunk=1 << 20):
-    """What of `wanted` (from needles()) is in the file, as a list of sentences; reads it in pieces."""
-    overlap = max((len(n) for n in wanted.values()), default=1)
-    faults, tail, offset = {}, b"", 0
+def _is_echo(data, at, end, echoes):
+    """Whether data[at:end] is a piece of a name that the client itself has sent."""
+    for echo in echoes:
+        begin = data.find(echo, max(0, end - len(echo)), at + len(echo))
+        if begin >= 0:
+            return True
+    return False
+
+
+def search(path, wanted, echoes=(), chunk=1 << 20):
+    """What of `wanted` (from needles()) is in the file, as a list of sentences; reads it in pieces. `echoes` are
+    names (bytes) that the test's client asked for: an answer has to repeat them, so they are no leak."""
+    overlap = max((len(n) for n in (*wanted.values(), *echoes)), default=1)
+    faults, data, offset, begin, piece = {}, b"", 0, 0, b"-"
     with open(path, "rb") as f:
-        while piece := f.read(chunk):
-            data = tail + piece
+        while piece:
+            piece = f.read(chunk)
+            data += piece
+            # What is nearer to the end is judged with the next piece, when all around it is there.
+            limit = len(data) - (overlap if piece else 0)
             for what, needle in wanted.items():
-                at = data.find(needle)
-                if at >= 0 and what not in faults:
-                    around = data[max(0, at - 48):at + len(needle) + 48]
-                    faults[what] = f"{what} was sent to a client, at byte {offset - len(tail) + at}: {around!r}"
-            tail = data[-overlap:]
-            offset += len(piece)
+                at = data.find(needle, begin)
+                while 0 <= at < limit and what not in faults:
+                    if not _is_echo(data, at, at + len(needle), echoes):
+                        around = data[max(0, at - 48):at + len(needle) + 48]
+                        faults[what] = f"{what} was sent to a client, at byte {offset + at}: {around!r}"
+                    at = data.find(needle, at + 1)
+            # And what is before it has been judged, but may be the beginning of an echo.
+            done = max(0, limit - overlap)
+            begin = max(0, limit) - done
+            offset += done
+            data = data[done:]
     return list(faults.values())
