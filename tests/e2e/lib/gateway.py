@@ -108,16 +108,18 @@ class Gateway:
             f.write(text)
         os.rename(self.clusters_file + ".new", self.clusters_file)
 
-    def _write_turnout(self):
+    def write_turnout(self):
         keys = {"cluster.id": "e2e", "advertised.host": self.host, "bind.host": self.host,
                 "port.start": self.claim.first, "port.count": self.ports, "admin.bind.host": self.host,
-                "admin.port": self.claim.first + self.ports, "clusters.file": self.clusters_file, "workers": 2, "log.level": "debug"}
+                "admin.port": self.claim.first + self.ports, "clusters.file": self.clusters_file,
+                "workers": 2, "log.level": "debug"}
         if self.secrets_configured:
             keys["token.keys"] = f"[{self.key}]"
             keys["admin.users"] = f"[{{username: admin, password: '{self.password}', admin: true}}]"
         keys.update(self.config)
-        with open(self.path("turnout.yaml"), "w", encoding="utf-8") as f:
+        with open(self.path("turnout.yaml.new"), "w", encoding="utf-8") as f:
             f.writelines(f"{k}: {v}\n" for k, v in keys.items())
+        os.rename(self.path("turnout.yaml.new"), self.path("turnout.yaml"))
 
     # -- process ---------------------------------------------------------------------------------
 
@@ -131,7 +133,7 @@ class Gateway:
     def start(self, wait=True):
         """Starts it; with `wait`, returns when it is ready."""
         self.claim = self.claim or Claim(self.host, self.ports + 1)
-        self._write_turnout()
+        self.write_turnout()
         self.starts += 1
         self.process = Process(self.command(), os.path.join(self.directory, "log"), env=self._environment(),
                                append=True)

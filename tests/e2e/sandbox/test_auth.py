@@ -137,7 +137,7 @@ def test_keys_rotate(sandbox, start_gateway):
 
     def set_keys(*keys):
         gateway.config["token.keys"] = f"[{', '.join(keys)}]"
-        gateway._write_turnout()
+        gateway.write_turnout()
         gateway.reload()
 
     set_keys(new, old)
@@ -209,7 +209,7 @@ def test_an_account_without_admin_only_reads(sandbox, start_gateway):
     gateway = start_gateway(sandbox.clusters)
     gateway.config["admin.users"] = (f"[{{username: admin, password: '{gateway.password}', admin: true}}, "
                                      "{username: viewer, password: looking, admin: false}]")
-    gateway._write_turnout()
+    gateway.write_turnout()
     gateway.reload()
     viewer = ("viewer", "looking")
     wait_until(lambda: gateway.request("GET", "/admin/pclusters/v1", auth=viewer).status_code == 200,

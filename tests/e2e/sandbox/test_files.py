@@ -149,6 +149,35 @@ def test_reload_storm(gateway, sandbox):
     witness.stop()
 
 
+def test_a_file_that_is_being_rewritten_is_never_taken_for_empty(gateway):
+    """An editor that truncates and then writes: for a moment the file is empty, and an empty turnout.yaml or
+    tenant's file is a legal one. What it leaves out must not be taken for removed."""
+    with open(gateway.path("turnout.yaml"), encoding="utf-8") as f:
+        text = f.read()
+    tenant = f"prefix: {prefix_of('teamA')}\nusers: {{sa: {{}}}}\n"
+    stop = threading.Event()
+
+    def rewrite():
+        while not stop.is_set():
+            for path, whole in ((gateway.path("turnout.yaml"), text), (gateway.path("vclusters", "teamA.yaml"), tenant)):
+                with open(path, "w", encoding="utf-8") as f:
+                    stop.wait(0.001)
+                    f.write(whole)
+            stop.wait(0.01)
+
+    writer = threading.Thread(target=rewrite)
+    writer.start()
+    try:
+        for _ in range(200):
+            answer = gateway.request("POST", "/admin/config/v1/reload")
+            assert answer.status_code != 401, "an empty turnout.yaml was taken: its accounts are gone"
+            answer = gateway.request("GET", "/admin/vclusters/v1/vcluster/teamA")
+            assert prefix_of("teamA") in answer.text, f"an empty tenant's file was taken: {answer.text}"
+    finally:
+        stop.set()
+        writer.join()
+
+
 def test_symlinked_files_as_kubernetes_mounts_them(sandbox, start_gateway, tmp_path):
     """A ConfigMap volume: the file is a link to ..data/file, and ..data is swapped as a whole."""
     volume = tmp_path / "volume"

@@ -110,7 +110,8 @@ def test_frame_length_itself_lies(gateway, token, witness, size, authenticated):
     """Too short for a header, negative, or beyond any limit (a TLS hello among them): closed at once."""
     raw = wire.login(gateway, token=token) if authenticated else wire.Raw(gateway.address)
     with raw:
-        raw.send(struct.pack(">i", size) + b"\0" * max(0, min(size, 7)))
+        # Of a frame that is only too large, the gateway waits for the header, to tell the API in its log.
+        raw.send(struct.pack(">i", size) + b"\0" * max(0, min(size, 16)))
         assert raw.is_closed()
     witness.check()
 
@@ -213,16 +214,6 @@ def test_pipelined_requests_keep_their_order(gateway, sandbox, token):
             assert wire.Answer(raw.receive()).correlation == frame.correlation
     produced = sum(1 for f in frames if f.api == wire.PRODUCE)
     assert sandbox.count(gateway.physical("teamA", "users"))["main"] == produced
-
-
-def test_acks_0_has_no_answer_and_keeps_the_order(gateway, sandbox, token):
-    sandbox.create(gateway.physical("teamA", "users"), 1)
-    with wire.leader_connection(gateway, "users", token=token) as raw:
-        for turn in range(50):
-            raw.send(wire.produce("users", [b"none"], acks=0, correlation=5000 + turn))
-            answer = raw.ask(wire.metadata(["users"], correlation=6000 + turn))
-            assert answer.correlation == 6000 + turn
-    sandbox.wait_count(gateway.physical("teamA", "users"), main=50)
 
 
 def test_one_byte_at_a_time(gateway, sandbox, token):
