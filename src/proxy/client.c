@@ -469,18 +469,28 @@ check_head(struct client *c, struct head *head)
 }
 
 static bool
+is_legal_size(size_t size)
+{
+	return size >= FRAME_HEAD - 4 && size <= INT32_MAX;
+}
+
+static bool
 check_size(struct client *c, const struct head *head)
 {
-	int64_t limit = c->state == CLIENT_GREETING ? settings_of(c)->frame_unauthenticated_bytes
-						    : settings_of(c)->frame_bytes;
+	bool greeting = c->state == CLIENT_GREETING;
+	int64_t limit =
+	    greeting ? settings_of(c)->frame_unauthenticated_bytes : settings_of(c)->frame_bytes;
+	char why[96];
 
-	if (head->size > INT32_MAX || head->size < FRAME_HEAD - 4)
+	if (!is_legal_size(head->size)) {
 		refuse(c, "request.malformed", head, "not a legal frame size");
-	else if ((int64_t)head->size > limit)
-		refuse(c, "request.too_large", head,
-		       "the frame is larger than limits.frame allows");
-	else
+		return false;
+	}
+	if ((int64_t)head->size <= limit)
 		return true;
+	snprintf(why, sizeof(why), "the frame is larger than limits.frame%s.bytes, %lld",
+		 greeting ? ".unauthenticated" : "", (long long)limit);
+	refuse(c, "request.too_large", head, why);
 	return false;
 }
 
@@ -496,7 +506,7 @@ read_head(struct client *c, struct head *head)
 		return false;
 	at = inbuf_at(&c->in);
 	*head = (struct head){.size = be_get32(at), .key = -1, .version = -1};
-	if (length < FRAME_HEAD && head->size >= FRAME_HEAD - 4)
+	if (length < FRAME_HEAD && is_legal_size(head->size))
 		return false; /* wait for the API key: a log line without it helps nobody */
 	if (length >= FRAME_HEAD) {
 		head->key = (int16_t)be_get16(at + 4);

@@ -277,13 +277,21 @@ pass_answer(struct client *c, const struct pending *p, size_t size)
 	return true;
 }
 
+/* As soon as the size is there: what follows an illegal one may never come. */
 static bool
-check_answer(struct client *c, const struct pending *p, size_t size, int32_t correlation_id)
+check_answer_size(struct client *c, const struct pending *p, size_t size)
+{
+	if (size >= ANSWER_HEAD - 4 && (int64_t)size <= c->w->world->snap->settings.frame_bytes)
+		return true;
+	answer_refused(c, p, "a frame size that is not legal or over limits.frame.bytes");
+	return false;
+}
+
+static bool
+check_answer(struct client *c, const struct pending *p, int32_t correlation_id)
 {
 	if (p == NULL)
 		answer_refused(c, p, "an answer that nobody asked for");
-	else if (size < ANSWER_HEAD - 4 || (int64_t)size > c->w->world->snap->settings.frame_bytes)
-		answer_refused(c, p, "a frame size that is not legal or over limits.frame.bytes");
 	else if (p->correlation_id != correlation_id)
 		answer_refused(c, p, "a correlation id that is not the next one owed");
 	else
@@ -303,10 +311,14 @@ step(struct client *c)
 	if (c->response.active)
 		return feed_stream(c);
 	length = c->up.in.buf != NULL ? inbuf_length(&c->up.in) : 0;
-	if (length < ANSWER_HEAD)
+	if (length < 4)
 		return false;
 	size = be_get32(inbuf_at(&c->up.in));
-	if (!check_answer(c, p, size, (int32_t)be_get32(inbuf_at(&c->up.in) + 4)))
+	if (!check_answer_size(c, p, size))
+		return false;
+	if (length < ANSWER_HEAD)
+		return false;
+	if (!check_answer(c, p, (int32_t)be_get32(inbuf_at(&c->up.in) + 4)))
 		return false;
 	if (length >= 4 + size)
 		return pass_answer(c, p, size);
