@@ -111,7 +111,8 @@ class Gateway:
     def write_turnout(self):
         keys = {"cluster.id": "e2e", "advertised.host": self.host, "bind.host": self.host,
                 "port.start": self.claim.first, "port.count": self.ports, "admin.bind.host": self.host,
-                "admin.port": self.claim.first + self.ports, "clusters.file": self.clusters_file, "workers": 2, "log.level": "debug"}
+                "admin.port": self.claim.first + self.ports, "clusters.file": self.clusters_file,
+                "workers": 2, "log.level": "debug"}
         if self.secrets_configured:
             keys["token.keys"] = f"[{self.key}]"
             keys["admin.users"] = f"[{{username: admin, password: '{self.password}', admin: true}}]"

@@ -98,7 +98,7 @@ def test_committed_offsets_are_found_again(gateway):
     produce(properties, "resumed", [f"a{i}" for i in range(20)])
     assert len(consume(properties, "resumed", 20, group="g1")) == 20
     produce(properties, "resumed", [f"b{i}" for i in range(10)])
-    again = Consumer({"group.id": "g1", "fetch.wait.max.ms": 50, **properties})
+    again = Consumer({"group.id": "g1", "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50, **properties})
     values = []
     try:
         again.assign([TopicPartition("resumed", p, OFFSET_STORED) for p in range(4)])
