@@ -20,7 +20,7 @@
 #include "kafka/kafka_ids.h"
 #include "kafka/walk.h"
 
-#define CONNECTIONS_MAX 256
+#define CONNECTIONS_MAX 4096
 
 struct connection {
 	int fd; /* -1: closed */

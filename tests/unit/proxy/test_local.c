@@ -455,7 +455,7 @@ Test(local, the_cluster_is_described_here, .timeout = 120)
 				 "virtualClusterIdTeamA0");
 		brokers = tree_find(a.body, KF_DescribeClusterResponse_Brokers);
 		cr_assert_eq(brokers->count, 2);
-		for (size_t i = 0; i < 2; i++) {
+		for (int i = 0; i < 2; i++) {
 			struct tree *b = brokers->children[i];
 
 			cr_assert_eq(

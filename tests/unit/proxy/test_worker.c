@@ -1126,6 +1126,239 @@ Test(worker, many_connections, .timeout = 240)
 	end(&s);
 }
 
+/* -- a storm: clients, brokers and switches do what they like, in an order that no one thought of.
+ * Nothing is said of the outcome but that the worker lives, its books are right at the end, and (in
+ * a sanitizer build) that nothing was used after it was freed. */
+
+#define STORM_CLIENTS 24
+
+struct storm {
+	struct scene s;
+	uint32_t x;
+	int fds[STORM_CLIENTS];
+	uint8_t *records;
+	struct bytes stream; /* a large Produce */
+	bool is_held;
+	struct lab_ack hold;
+	struct lab_ack other;
+	int round;
+};
+
+static uint32_t
+roll(struct storm *storm, uint32_t sides)
+{
+	storm->x ^= storm->x << 13;
+	storm->x ^= storm->x >> 17;
+	storm->x ^= storm->x << 5;
+	return storm->x % sides;
+}
+
+static void
+storm_reset(struct storm *storm, size_t i)
+{
+	struct linger at_once = {.l_onoff = 1};
+
+	if (roll(storm, 3) == 0)
+		setsockopt(storm->fds[i], SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(storm->fds[i]);
+	storm->fds[i] = -1;
+}
+
+/* What the gateway has sent is thrown away, now and then. */
+static void
+storm_drain(int fd)
+{
+	char ignored[65536];
+
+	while (recv(fd, ignored, sizeof(ignored), MSG_DONTWAIT) > 0)
+		;
+}
+
+static void
+storm_send(struct storm *storm, size_t i, const struct bytes *bytes, size_t from, size_t to)
+{
+	ssize_t n = send(storm->fds[i], bytes->data + from, to - from, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n != (ssize_t)(to - from)) /* what follows would be in the middle of a frame */
+		storm_reset(storm, i);
+}
+
+static void
+storm_login(struct storm *storm, struct bytes *out)
+{
+	static const char *const users[] = {"sa", "sb", "nobody"};
+	const char *user = users[roll(storm, 3)];
+	char *token = lab_token(storm->s.lab, "teamA", user, 1 + roll(storm, 30));
+	struct bytes plain = {0};
+	struct lab_value values[] = {{.field = KF_SaslAuthenticateRequest_AuthBytes}, LAB_END};
+
+	bytes_add_u8(&plain, 0);
+	bytes_add(&plain, user, strlen(user) + 1);
+	bytes_add(&plain, token, strlen(token));
+	values[0].data = plain.data;
+	values[0].length = plain.length;
+	lab_encode_request(out, KA_SaslHandshake, 1, 1,
+			   LAB_VALUES(LAB_TEXT(KF_SaslHandshakeRequest_Mechanism, "PLAIN")));
+	lab_encode_request(out, KA_SaslAuthenticate, 2, 2, values);
+	bytes_free(&plain);
+	mem_free_secret(token);
+}
+
+static void
+storm_client(struct storm *storm)
+{
+	size_t i = roll(storm, STORM_CLIENTS);
+	struct bytes out = {0};
+	size_t from = 0;
+
+	if (storm->fds[i] < 0) {
+		storm->fds[i] = lab_connect(storm->s.lab, roll(storm, 3));
+		storm_login(storm, &out);
+		storm_send(storm, i, &out, 0, out.length);
+		bytes_free(&out);
+		return;
+	}
+	switch (roll(storm, 10)) {
+	case 0:
+		storm_reset(storm, i);
+		break;
+	case 1:
+		storm_login(storm, &out);
+		break;
+	case 2:
+	case 3:
+		bytes_add(&out, storm->stream.data, storm->stream.length);
+		break;
+	case 4:
+		lab_encode_request(&out, KA_Fetch, 12, 7, LAB_NOTHING);
+		break;
+	case 5:
+		storm_drain(storm->fds[i]);
+		break;
+	default:
+		for (uint32_t n = roll(storm, 20); n > 0; n--)
+			lab_encode_request(&out, n % 4 == 0 ? KA_ApiVersions : KA_Metadata, 4, 3,
+					   LAB_NOTHING);
+	}
+	if (out.length > 0 && roll(storm, 4) == 0) {
+		from = roll(storm, (uint32_t)out.length);
+		storm_send(storm, i, &out, 0, from);
+		if (storm->fds[i] >= 0 && roll(storm, 2) == 0)
+			storm_reset(storm, i);
+	}
+	if (out.length > from && storm->fds[i] >= 0)
+		storm_send(storm, i, &out, from, out.length);
+	bytes_free(&out);
+}
+
+static void
+storm_broker(struct storm *storm)
+{
+	static const enum fake_mode modes[] = {FAKE_ANSWER, FAKE_ANSWER,  FAKE_HOLD,    FAKE_CLOSE,
+					       FAKE_CUT,    FAKE_GARBAGE, FAKE_WRONG_ID};
+	struct fake_broker *broker = roll(storm, 2) ? storm->s.one : storm->s.two;
+
+	if (roll(storm, 4) == 0)
+		fake_broker_drop_all(broker);
+	else if (roll(storm, 4) == 0)
+		fake_broker_freeze(broker, roll(storm, 2));
+	else
+		fake_broker_set_mode(broker, modes[roll(storm, 7)]);
+}
+
+/* What the control plane does, in an order that it may do it in. */
+static void
+storm_control(struct storm *storm)
+{
+	struct lab *lab = storm->s.lab;
+	bool flips = roll(storm, 2);
+
+	if (!storm->is_held && roll(storm, 2)) {
+		lab_hold(lab, "main", &storm->hold);
+		storm->is_held = true;
+		return;
+	}
+	if (storm->is_held && !storm->hold.came && roll(storm, 3) == 0) {
+		worker_cut(lab->worker, "main");
+		lab_wait_ack(lab, &storm->hold);
+		return;
+	}
+	if (storm->is_held && roll(storm, 2)) {
+		lab_release(lab, "main", &storm->other);
+		storm->is_held = false;
+	} else {
+		lab->generation += flips;
+		storm->is_held = storm->is_held && !flips;
+		lab->without_sb = roll(storm, 4) == 0;
+		lab_set_slot(&lab->main, 0, 101 + (int32_t)roll(storm, 3),
+			     fake_broker_port(roll(storm, 2) ? storm->s.one : storm->s.two));
+		lab_publish(lab, &storm->other);
+	}
+	lab_wait_ack(lab, &storm->other);
+}
+
+static void
+run_storm(uint32_t seed, int steps)
+{
+	struct storm storm = {.x = seed, .records = noise(MIB)};
+	struct fetched f = {.topic = "teamAusers", .records = storm.records, .length = MIB};
+	const struct lab_value values[] = {
+	    LAB_NUMBER(KF_ProduceRequest_Acks, 1),
+	    LAB_COUNT(KF_ProduceRequest_TopicData, 1),
+	    LAB_TEXT(KF_ProduceRequest_TopicData_Name, "users"),
+	    LAB_COUNT(KF_ProduceRequest_TopicData_PartitionData, 1),
+	    {.field = KF_ProduceRequest_TopicData_PartitionData_Records,
+	     .data = storm.records,
+	     .length = 300000},
+	    LAB_END,
+	};
+
+	storm.s.one = fake_broker_start(answer_fetch, &f);
+	storm.s.two = fake_broker_start(answer_fetch, &f);
+	storm.s.lab = lab_new(storm.s.one, storm.s.two);
+	storm.s.lab->settings.buffer_bytes = 65536;
+	lab_run(storm.s.lab);
+	lab_encode_request(&storm.stream, KA_Produce, 9, 1, values);
+	memset(storm.fds, -1, sizeof(storm.fds));
+	for (int i = 0; i < steps; i++) {
+		uint32_t what = roll(&storm, 40);
+
+		if (what == 0)
+			storm_broker(&storm);
+		else if (what < 3)
+			storm_control(&storm);
+		else
+			storm_client(&storm);
+		if (roll(&storm, 8) == 0)
+			lab_linger(storm.s.lab, (int)roll(&storm, 4));
+	}
+	for (size_t i = 0; i < STORM_CLIENTS; i++) {
+		if (storm.fds[i] >= 0)
+			close(storm.fds[i]);
+	}
+	/* A half closed one may still wait for its token's end or a broker that is frozen. */
+	fake_broker_freeze(storm.s.one, false);
+	fake_broker_freeze(storm.s.two, false);
+	fake_broker_set_mode(storm.s.one, FAKE_CLOSE);
+	fake_broker_set_mode(storm.s.two, FAKE_CLOSE);
+	if (storm.is_held) {
+		lab_release(storm.s.lab, "main", &storm.other);
+		lab_wait_ack(storm.s.lab, &storm.other);
+	}
+	lab_wait(storm.s.lab, nobody_left, storm.s.lab, "all to be gone");
+	cr_assert_gt(lab_counters(storm.s.lab).requests_total, 300);
+	cr_assert_gt(lab_counters(storm.s.lab).upstream_connects, 10);
+	end(&storm.s);
+	bytes_free(&storm.stream);
+	free(storm.records);
+}
+
+Test(worker, a_storm, .timeout = 600)
+{
+	for (uint32_t seed = 1; seed <= 6; seed++)
+		run_storm(seed * 2654435761U, 1500);
+}
+
 /* The gateway stops with everything that there can be open: nothing is left behind, which only a
  * sanitizer build sees. */
 Test(worker, a_stop_with_everything_open, .timeout = 120)
