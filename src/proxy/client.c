@@ -409,6 +409,12 @@ feed_stream(struct client *c)
 		refuse(c, "request.malformed", &head, rw->error);
 		return false;
 	}
+	if (progress == REWRITE_MORE && (int64_t)rw->walk.need > settings_of(c)->request_bytes) {
+		refuse(c, "request.too_large", &head,
+		       "a field that cannot be streamed is larger than "
+		       "limits.request.bytes");
+		return false;
+	}
 	inbuf_consume(&c->in, consumed);
 	if (rw->promised && !was_promised && owes_answer(rw))
 		pending_add(c, rw->key, rw->version, c->request.correlation_id, false);
@@ -469,19 +475,40 @@ check_head(struct client *c, struct head *head)
 	return true;
 }
 
+/* What a frame may have at most, and the key that says so. Only what is streamed may be large:
+ * everything else is held, and walked, as a whole. */
+static int64_t
+size_limit(const struct client *c, const struct head *head, const char **key)
+{
+	const struct settings *settings = settings_of(c);
+	const struct api *api = api_find(head->key);
+
+	*key = "limits.frame.unauthenticated.bytes";
+	if (c->state == CLIENT_GREETING)
+		return settings->frame_unauthenticated_bytes;
+	*key = "limits.frame.bytes";
+	if ((api != NULL && (api->flags & API_STREAM_REQUEST) != 0) ||
+	    settings->frame_bytes < settings->request_bytes)
+		return settings->frame_bytes;
+	*key = "limits.request.bytes";
+	return settings->request_bytes;
+}
+
 static bool
 check_size(struct client *c, const struct head *head)
 {
-	int64_t limit = c->state == CLIENT_GREETING ? settings_of(c)->frame_unauthenticated_bytes
-						    : settings_of(c)->frame_bytes;
+	const char *key;
+	int64_t limit = size_limit(c, head, &key);
+	char why[128];
 
+	if (head->size <= INT32_MAX && head->size >= FRAME_HEAD - 4 && (int64_t)head->size <= limit)
+		return true;
+	snprintf(why, sizeof(why), "the frame is larger than %s, which is %lld", key,
+		 (long long)limit);
 	if (head->size > INT32_MAX || head->size < FRAME_HEAD - 4)
 		refuse(c, "request.malformed", head, "not a legal frame size");
-	else if ((int64_t)head->size > limit)
-		refuse(c, "request.too_large", head,
-		       "the frame is larger than limits.frame allows");
 	else
-		return true;
+		refuse(c, "request.too_large", head, why);
 	return false;
 }
 

@@ -15,6 +15,9 @@
 #include "kafka/meaning.h"
 
 #define NO_CLIENT_HOST "/0.0.0.0"
+/* A frame goes out in so many segments at most (a name takes two): a frame of names of one byte
+ * each must not become many times its size in the book-keeping. */
+#define PIECES_MAX (1 << 19)
 /* Bytes of the longest varint that anybody reads. */
 #define VARINT_MAX 5
 
@@ -831,6 +834,10 @@ run(struct rewriter *rw, const uint8_t *at, const uint8_t *end, const uint8_t **
 		}
 		if (!rewrite_item(rw, event, &item))
 			return REWRITE_FAILED;
+		if (rw->out.count > PIECES_MAX) {
+			fail(rw, item.field, "more names than a frame may have");
+			return REWRITE_FAILED;
+		}
 		at += item.size;
 	}
 }
