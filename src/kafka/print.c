@@ -45,7 +45,7 @@ print_text(FILE *out, const uint8_t *text, size_t length)
 	for (size_t i = 0; i < length; i++) {
 		if (text[i] == '"' || text[i] == '\\')
 			fprintf(out, "\\%c", text[i]);
-		else if (text[i] < ' ' || text[i] == 127)
+		else if (text[i] < ' ' || text[i] >= 127)
 			fprintf(out, "\\x%02x", text[i]);
 		else
 			fputc(text[i], out);
