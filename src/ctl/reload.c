@@ -132,6 +132,38 @@ reload_watch(struct ctl *ctl)
 	config_directories_free(directories, count);
 }
 
+/* An editor that truncates and then writes leaves a file empty for a moment, and an empty
+ * turnout.yaml or tenant's file is a legal one: what it no longer says must not be taken for
+ * removed. One that was empty before, or is new, is meant. */
+static bool
+refuse_emptied(const struct snapshot *before, const struct snapshot *snap, struct faults *faults)
+{
+	uint8_t digest[SHA256_BYTES];
+	char empty[SHA256_HEX];
+	bool refused = false;
+
+	sha256("", 0, digest);
+	sha256_hex(digest, empty);
+	for (size_t i = 0; i < snap->files_count; i++) {
+		const struct config_file *file = &snap->files[i];
+
+		for (size_t j = 0; j < before->files_count && strcmp(file->sha256, empty) == 0;
+		     j++) {
+			const struct config_file *was = &before->files[j];
+
+			if (strcmp(was->path, file->path) != 0 || was->sha256[0] == '\0' ||
+			    strcmp(was->sha256, empty) == 0)
+				continue;
+			faults_add(faults, FAULT_ERROR, file->path, 0, 0, "",
+				   "the file was emptied, which looks like a write that is not "
+				   "finished: to have "
+				   "all defaults leave a comment in it, or remove it");
+			refused = true;
+		}
+	}
+	return refused;
+}
+
 /* Reads the files; ctl->loaded is new whatever comes of it. NULL when they are refused. */
 static struct snapshot *
 load(struct ctl *ctl, const char *who)
@@ -140,6 +172,8 @@ load(struct ctl *ctl, const char *who)
 	struct snapshot *snap = config_load(&ctl->source, faults);
 	struct err err;
 
+	if (snap != NULL && ctl->snap != NULL && refuse_emptied(ctl->snap, snap, faults))
+		snapshot_unref(&snap);
 	if (snap != NULL && ctl->snap != NULL) {
 		config_restart_faults(ctl->snap, snap, faults);
 		keep_settings(snap, ctl->snap);

@@ -26,6 +26,8 @@
 #define READS_PER_TURN 8
 /* A connection that always has a request in flight is cut so long after its token's end. */
 #define EXPIRY_GRACE_S 30
+/* Answers that may wait for somebody who has not logged in: a login has three. */
+#define GREETING_OUT_BYTES 16384
 
 static const struct settings *
 settings_of(const struct client *c)
@@ -141,6 +143,7 @@ client_part(struct client *c, const char *why)
 		return;
 	log_debug("client.part", KV_STR("peer", c->peer), KV_STR("why", why));
 	set_state(c, CLIENT_PARTING);
+	c->since_ms = clock_now_ms();
 	upstream_close(c); /* a refused second login: nothing more comes through */
 	flush(c);
 }
@@ -149,14 +152,21 @@ client_part(struct client *c, const char *why)
  * ----------------------------------------------------------------------------------------------------------
  */
 
+/* Does the client take its answers? */
+static bool
+is_reading(const struct client *c)
+{
+	return c->out.bytes < (c->state == CLIENT_GREETING ? GREETING_OUT_BYTES
+							   : (size_t)settings_of(c)->buffer_bytes);
+}
+
 /* Reading stops when the broker or the client itself is slow to take what it asked for, and while a
  * request waits. */
 static bool
 may_read(const struct client *c)
 {
-	size_t limit = (size_t)settings_of(c)->buffer_bytes;
-
-	return is_alive(c) && !c->is_waiting && c->up.out.bytes < limit && c->out.bytes < limit &&
+	return is_alive(c) && !c->is_waiting && is_reading(c) &&
+	       c->up.out.bytes < (size_t)settings_of(c)->buffer_bytes &&
 	       c->pending_count < PENDING_MAX;
 }
 
@@ -408,6 +418,12 @@ feed_stream(struct client *c)
 		refuse(c, "request.malformed", &head, rw->error);
 		return false;
 	}
+	if (progress == REWRITE_MORE && (int64_t)rw->walk.need > settings_of(c)->request_bytes) {
+		refuse(c, "request.too_large", &head,
+		       "a field that cannot be streamed is larger than "
+		       "limits.request.bytes");
+		return false;
+	}
 	inbuf_consume(&c->in, consumed);
 	if (rw->promised && !was_promised)
 		note_request(c, rw, c->request.correlation_id);
@@ -468,6 +484,25 @@ check_head(struct client *c, struct head *head)
 	return true;
 }
 
+/* What a frame may have at most, and the key that says so. Only what is streamed may be large:
+ * everything else is held, and walked, as a whole. */
+static int64_t
+size_limit(const struct client *c, const struct head *head, const char **key)
+{
+	const struct settings *settings = settings_of(c);
+	const struct api *api = api_find(head->key);
+
+	*key = "limits.frame.unauthenticated.bytes";
+	if (c->state == CLIENT_GREETING)
+		return settings->frame_unauthenticated_bytes;
+	*key = "limits.frame.bytes";
+	if ((api != NULL && (api->flags & API_STREAM_REQUEST) != 0) ||
+	    settings->frame_bytes < settings->request_bytes)
+		return settings->frame_bytes;
+	*key = "limits.request.bytes";
+	return settings->request_bytes;
+}
+
 static bool
 is_legal_size(size_t size)
 {
@@ -477,10 +512,9 @@ is_legal_size(size_t size)
 static bool
 check_size(struct client *c, const struct head *head)
 {
-	bool greeting = c->state == CLIENT_GREETING;
-	int64_t limit =
-	    greeting ? settings_of(c)->frame_unauthenticated_bytes : settings_of(c)->frame_bytes;
-	char why[96];
+	const char *key;
+	int64_t limit = size_limit(c, head, &key);
+	char why[128];
 
 	if (!is_legal_size(head->size)) {
 		refuse(c, "request.malformed", head, "not a legal frame size");
@@ -488,8 +522,8 @@ check_size(struct client *c, const struct head *head)
 	}
 	if ((int64_t)head->size <= limit)
 		return true;
-	snprintf(why, sizeof(why), "the frame is larger than limits.frame%s.bytes, %lld",
-		 greeting ? ".unauthenticated" : "", (long long)limit);
+	snprintf(why, sizeof(why), "the frame is larger than %s, which is %lld", key,
+		 (long long)limit);
 	refuse(c, "request.too_large", head, why);
 	return false;
 }
@@ -524,6 +558,11 @@ step(struct client *c)
 
 	if (c->request.active)
 		return c->up.out.bytes < (size_t)settings_of(c)->buffer_bytes && feed_stream(c);
+	if (!is_reading(c)) { /* answers of our own: small requests ask for much larger ones */
+		flush(c);
+		if (!is_alive(c) || !is_reading(c))
+			return false;
+	}
 	if (c->pending_count >= PENDING_MAX || !read_head(c, &head))
 		return false;
 	if (must_wait(c, &head)) {
@@ -712,14 +751,15 @@ overdue(const struct client *c, int64_t now_ms)
 	if (c->state == CLIENT_GREETING &&
 	    now_ms - c->since_ms > settings_of(c)->authenticate_timeout_ms)
 		return "no login within timeouts.authenticate";
+	/* From the refusal on: a byte taken now and then must not keep it open for ever. */
 	if (c->state == CLIENT_PARTING &&
-	    now_ms - c->active_ms > settings_of(c)->authenticate_timeout_ms)
+	    now_ms - c->since_ms > settings_of(c)->authenticate_timeout_ms)
 		return "refused, and the client does not read";
 	if (c->state == CLIENT_OPEN && !c->is_busy && !c->is_waiting &&
 	    now_ms - c->active_ms > settings_of(c)->idle_timeout_ms)
 		return "idle for longer than timeouts.idle";
 	if (c->state == CLIENT_OPEN &&
-	    clock_wall_s() >= c->identity.expires + (c->is_busy ? EXPIRY_GRACE_S : 0))
+	    clock_wall_s() - (c->is_busy ? EXPIRY_GRACE_S : 0) >= c->identity.expires)
 		return "the token has expired";
 	return NULL;
 }

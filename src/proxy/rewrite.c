@@ -15,8 +15,8 @@
 #include "kafka/meaning.h"
 
 #define NO_CLIENT_HOST "/0.0.0.0"
-/* More pieces than this are not made of one frame: names of three bytes each would take twenty
- * times the frame's memory, and the worker's time from everybody else. */
+/* A frame goes out in so many segments at most (a name takes two): a frame of names of one byte
+ * each must not become many times its size in the book-keeping. */
 #define PIECES_MAX (1 << 20)
 /* Bytes of the longest varint that anybody reads. */
 #define VARINT_MAX 5
@@ -708,8 +708,6 @@ apply_rule(struct rewriter *rw, const struct walk_item *item)
 
 	if (rw->in_header)
 		return true;
-	if (rw->out.count > PIECES_MAX)
-		return fail(rw, item->field, "more names than one frame may have");
 	rule = rw->direction == KAFKA_REQUEST ? rules[kafka_meanings[item->field]].request
 					      : rules[kafka_meanings[item->field]].response;
 	return rule == NULL || rule(rw, item);
@@ -836,6 +834,10 @@ run(struct rewriter *rw, const uint8_t *at, const uint8_t *end, const uint8_t **
 		}
 		if (!rewrite_item(rw, event, &item))
 			return REWRITE_FAILED;
+		if (rw->out.count > PIECES_MAX) {
+			fail(rw, item.field, "more names than a frame may have");
+			return REWRITE_FAILED;
+		}
 		at += item.size;
 	}
 }

@@ -640,13 +640,13 @@ Test(ctl, a_token_makes_vcluster_and_user)
 		     AUTH_OK);
 	cr_expect_str_eq(token.username, "sa");
 	cr_expect_str_eq(token.vcluster, "teamA");
-	cr_expect(file_has(&f, "etc/vclusters/teamA.yaml", "sa: {}"));
+	cr_expect(file_has(&f, "etc/vclusters/teamA.yaml", "\"sa\": {}"));
 	cr_expect_not_null(snapshot_vcluster(fake_worker_world(1)->snap, "teamA"),
 			   "the workers know it before the token is out");
 	ask_token(&f, "teamA", "ci");
 	cr_expect_str_neq(f.token, "");
 	cr_expect(file_has(&f, "etc/vclusters/teamA.yaml", "ci: {}"));
-	cr_expect(file_has(&f, "etc/vclusters/teamA.yaml", "sa: {}"));
+	cr_expect(file_has(&f, "etc/vclusters/teamA.yaml", "\"sa\": {}"));
 	ask_token(&f, "teamA", "sa");
 	cr_expect_str_neq(f.token, "");
 	teardown(&f);

@@ -143,6 +143,7 @@ lab_new(struct fake_broker *first, struct fake_broker *second)
 	    .port_start = 6969,
 	    .workers = 1,
 	    .frame_bytes = 104857600,
+	    .request_bytes = 104857600,
 	    .frame_unauthenticated_bytes = 65536,
 	    .connections = 1000,
 	    .buffer_bytes = 262144,
