@@ -348,8 +348,6 @@ node_to_vnode(struct rewriter *rw, const struct walk_item *item)
 	if (item->number < 0)
 		return true;
 	vnode = route_vnode(rw->cx->route, (int32_t)item->number);
-	if (vnode < 0)
-		rw->unknown_broker = true;
 	if (vnode < 0 && kafka_fields[item->field].array && !rw->streaming) {
 		drop_leaf(rw, item);
 		return true;
@@ -378,10 +376,8 @@ static bool
 broker_to_vnode(struct rewriter *rw, const struct walk_item *item)
 {
 	rw->vnode = item->number < 0 ? -1 : route_vnode(rw->cx->route, (int32_t)item->number);
-	if (item->number >= 0 && rw->vnode < 0) {
-		rw->unknown_broker = true;
+	if (item->number >= 0 && rw->vnode < 0)
 		return drop_element(rw, item);
-	}
 	put_number(item, rw->vnode);
 	return true;
 }
@@ -392,10 +388,8 @@ static bool
 coordinator_to_vnode(struct rewriter *rw, const struct walk_item *item)
 {
 	rw->vnode = item->number < 0 ? -1 : route_vnode(rw->cx->route, (int32_t)item->number);
-	if (item->number >= 0 && rw->vnode < 0) {
-		rw->unknown_broker = true;
+	if (item->number >= 0 && rw->vnode < 0)
 		rw->vnode = 0;
-	}
 	put_number(item, rw->vnode);
 	return true;
 }

@@ -75,9 +75,8 @@ struct rewriter {
 	int resource_type;
 	int vnode; /* of the latest BROKER_ID or COORDINATOR_ID; -1 where the id was negative */
 	/* What the caller wants to know. */
-	int acks;            /* Produce: 1 unless the field says otherwise */
-	bool unknown_broker; /* a broker id came by that the route does not know: probe again */
-	char error[240];     /* why it failed: what and where, for the log */
+	int acks;        /* Produce: 1 unless the field says otherwise */
+	char error[240]; /* why it failed: what and where, for the log */
 };
 
 /* Rewrites one whole frame (without its 4-byte size). On success the outgoing frame, size included,
