@@ -305,6 +305,21 @@ alias_fault(struct loading *l, size_t index, const struct alias *alias, const ch
 			   text);
 }
 
+/* So that nobody waits for a topic that never shows; the rest of the files comes first. */
+static void
+warn_of_aliases(struct loading *l, size_t index)
+{
+	const struct vcluster *vc = &l->vclusters[index];
+	const struct node *topics = node_child(l->vcluster_roots[index], "topics");
+	struct reader r = {.arena = l->scratch, .faults = l->faults, .file = vc->file};
+
+	if (vc->aliases_count > 0 && topics != NULL && faults_errors(l->faults) == 0)
+		read_fault_key(
+		    &r, FAULT_WARNING, topics, "topics",
+		    "aliases are checked but not served by this version: the tenant does "
+		    "not see them");
+}
+
 /* A physical topic must have one name only for a tenant: answers are renamed by it. */
 static void
 link_aliases(struct loading *l, size_t index)
@@ -362,8 +377,10 @@ link_all(struct loading *l)
 		link_logicals(l);
 	link_prefixes(l);
 	for (size_t i = 0; i < l->vclusters_count; i++) {
-		if (l->vcluster_roots[i] != NULL)
+		if (l->vcluster_roots[i] != NULL) {
 			link_aliases(l, i);
+			warn_of_aliases(l, i);
+		}
 		config_cluster_id(l->snap->settings.cluster_id, l->vclusters[i].name,
 				  l->vclusters[i].cluster_id);
 	}

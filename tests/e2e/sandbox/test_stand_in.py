@@ -11,6 +11,7 @@ import pytest
 from lib.gateway import ApiError
 from lib.kcat import Kcat
 from lib.load import Writer
+from lib.process import find_binary
 from lib.wait import wait_until
 
 
@@ -191,12 +192,17 @@ def test_state_dir_waits_for_a_restart_and_so_does_active_yaml(sandbox, start_ga
     """The new folder must not be looked into before the restart: it has no entry, or another one."""
     gateway = start_gateway(sandbox.clusters, clusters_file=mounted.file,
                             env={"GATEWAY_BACKEND_KAFKA_SELECTOR": f"{{file: {{path: {mounted.file}}}}}"})
+    gateway.stop()
+    gateway.command = lambda *more: [find_binary("turnoutd"), "--config", gateway.path("turnout.yaml"), *more]
+    gateway.config["state.dir"] = gateway.state
+    gateway.start()
     gateway.switch("failover")
     other = tmp_path / "other"
     other.mkdir()
-    with open(gateway.path("turnout.yaml"), "a", encoding="utf-8") as f:
-        f.write(f"state.dir: {other}\n")
+    gateway.config["state.dir"] = str(other)
+    gateway._write_turnout()
     gateway.reload()
+    assert "state.dir" in [f["key"] for f in faults(gateway)]
     assert gateway.active() == "failover"
     gateway.switch("main")
     gateway.switch("failover")

@@ -277,6 +277,16 @@ def test_one_switch_at_a_time(gateway, sandbox):
     assert re.search(rf"(?m)^active: {active}\b", gateway.read_clusters())
 
 
+def test_an_edit_right_after_a_switch_counts(gateway):
+    """Before the gateway has read what it wrote itself: the text is the old one again, and it decides."""
+    before = gateway.read_clusters()
+    for _ in range(3):
+        gateway.switch("failover")
+        gateway.edit_active("main")
+        assert gateway.read_clusters() == before
+        gateway.wait_active("main")
+
+
 def test_two_gateways_on_one_file_follow_it(sandbox, start_gateway):
     first = start_gateway(sandbox.clusters)
     second = start_gateway(sandbox.clusters, clusters_file=first.clusters_file, key=first.key,
