@@ -26,6 +26,8 @@
 #define READS_PER_TURN 8
 /* A connection that always has a request in flight is cut so long after its token's end. */
 #define EXPIRY_GRACE_S 30
+/* Answers that may wait for somebody who has not logged in: a login has three. */
+#define GREETING_OUT_BYTES 16384
 
 static const struct settings *
 settings_of(const struct client *c)
@@ -141,6 +143,7 @@ client_part(struct client *c, const char *why)
 		return;
 	log_debug("client.part", KV_STR("peer", c->peer), KV_STR("why", why));
 	set_state(c, CLIENT_PARTING);
+	c->since_ms = clock_now_ms();
 	upstream_close(c); /* a refused second login: nothing more comes through */
 	flush(c);
 }
@@ -149,14 +152,21 @@ client_part(struct client *c, const char *why)
  * ----------------------------------------------------------------------------------------------------------
  */
 
+/* Does the client take its answers? */
+static bool
+is_reading(const struct client *c)
+{
+	return c->out.bytes < (c->state == CLIENT_GREETING ? GREETING_OUT_BYTES
+							   : (size_t)settings_of(c)->buffer_bytes);
+}
+
 /* Reading stops when the broker or the client itself is slow to take what it asked for, and while a
  * request waits. */
 static bool
 may_read(const struct client *c)
 {
-	size_t limit = (size_t)settings_of(c)->buffer_bytes;
-
-	return is_alive(c) && !c->is_waiting && c->up.out.bytes < limit && c->out.bytes < limit &&
+	return is_alive(c) && !c->is_waiting && is_reading(c) &&
+	       c->up.out.bytes < (size_t)settings_of(c)->buffer_bytes &&
 	       c->pending_count < PENDING_MAX;
 }
 
@@ -524,6 +534,11 @@ step(struct client *c)
 
 	if (c->request.active)
 		return c->up.out.bytes < (size_t)settings_of(c)->buffer_bytes && feed_stream(c);
+	if (!is_reading(c)) { /* answers of our own: small requests ask for much larger ones */
+		flush(c);
+		if (!is_alive(c) || !is_reading(c))
+			return false;
+	}
 	if (c->pending_count >= PENDING_MAX || !read_head(c, &head))
 		return false;
 	if (must_wait(c, &head)) {
@@ -712,14 +727,15 @@ overdue(const struct client *c, int64_t now_ms)
 	if (c->state == CLIENT_GREETING &&
 	    now_ms - c->since_ms > settings_of(c)->authenticate_timeout_ms)
 		return "no login within timeouts.authenticate";
+	/* From the refusal on: a byte taken now and then must not keep it open for ever. */
 	if (c->state == CLIENT_PARTING &&
-	    now_ms - c->active_ms > settings_of(c)->authenticate_timeout_ms)
+	    now_ms - c->since_ms > settings_of(c)->authenticate_timeout_ms)
 		return "refused, and the client does not read";
 	if (c->state == CLIENT_OPEN && !c->is_busy && !c->is_waiting &&
 	    now_ms - c->active_ms > settings_of(c)->idle_timeout_ms)
 		return "idle for longer than timeouts.idle";
 	if (c->state == CLIENT_OPEN &&
-	    clock_wall_s() >= c->identity.expires + (c->is_busy ? EXPIRY_GRACE_S : 0))
+	    clock_wall_s() - (c->is_busy ? EXPIRY_GRACE_S : 0) >= c->identity.expires)
 		return "the token has expired";
 	return NULL;
 }

@@ -89,7 +89,7 @@ struct client {
 	struct loop_io io;
 	char peer[64];
 	unsigned vnode;
-	int64_t since_ms;  /* accepted */
+	int64_t since_ms;  /* accepted, or parting */
 	int64_t active_ms; /* last byte either way */
 	struct inbuf in;
 	struct outq out;
