@@ -49,6 +49,7 @@ struct settings {
 	const struct token_key *token_keys;
 	size_t token_keys_count; /* 0: likewise */
 	int64_t frame_bytes;
+	int64_t request_bytes; /* of one that is not streamed */
 	int64_t frame_unauthenticated_bytes;
 	int64_t connections;
 	int64_t buffer_bytes; /* per connection and direction, then reading stops */

@@ -418,6 +418,12 @@ feed_stream(struct client *c)
 		refuse(c, "request.malformed", &head, rw->error);
 		return false;
 	}
+	if (progress == REWRITE_MORE && (int64_t)rw->walk.need > settings_of(c)->request_bytes) {
+		refuse(c, "request.too_large", &head,
+		       "a field that cannot be streamed is larger than "
+		       "limits.request.bytes");
+		return false;
+	}
 	inbuf_consume(&c->in, consumed);
 	if (rw->promised && !was_promised)
 		note_request(c, rw, c->request.correlation_id);
@@ -478,6 +484,25 @@ check_head(struct client *c, struct head *head)
 	return true;
 }
 
+/* What a frame may have at most, and the key that says so. Only what is streamed may be large:
+ * everything else is held, and walked, as a whole. */
+static int64_t
+size_limit(const struct client *c, const struct head *head, const char **key)
+{
+	const struct settings *settings = settings_of(c);
+	const struct api *api = api_find(head->key);
+
+	*key = "limits.frame.unauthenticated.bytes";
+	if (c->state == CLIENT_GREETING)
+		return settings->frame_unauthenticated_bytes;
+	*key = "limits.frame.bytes";
+	if ((api != NULL && (api->flags & API_STREAM_REQUEST) != 0) ||
+	    settings->frame_bytes < settings->request_bytes)
+		return settings->frame_bytes;
+	*key = "limits.request.bytes";
+	return settings->request_bytes;
+}
+
 static bool
 is_legal_size(size_t size)
 {
@@ -487,9 +512,8 @@ is_legal_size(size_t size)
 static bool
 check_size(struct client *c, const struct head *head)
 {
-	bool greeting = c->state == CLIENT_GREETING;
-	int64_t limit =
-	    greeting ? settings_of(c)->frame_unauthenticated_bytes : settings_of(c)->frame_bytes;
+	const char *key;
+	int64_t limit = size_limit(c, head, &key);
 	char why[96];
 
 	if (!is_legal_size(head->size)) {
@@ -498,8 +522,7 @@ check_size(struct client *c, const struct head *head)
 	}
 	if ((int64_t)head->size <= limit)
 		return true;
-	snprintf(why, sizeof(why), "the frame is larger than limits.frame%s.bytes, %lld",
-		 greeting ? ".unauthenticated" : "", (long long)limit);
+	snprintf(why, sizeof(why), "the frame is larger than %s, %lld", key, (long long)limit);
 	refuse(c, "request.too_large", head, why);
 	return false;
 }

@@ -62,6 +62,7 @@ Test(load, defaults_and_the_seeds_clusters)
 	cr_assert_str_eq(snap->settings.state_dir, "/var/lib/turnout");
 	cr_assert_eq(snap->settings.log_level, LOG_LEVEL_INFO);
 	cr_assert_eq(snap->settings.frame_bytes, 100 << 20);
+	cr_assert_eq(snap->settings.request_bytes, 8 << 20);
 	cr_assert_eq(snap->settings.admin_users_count, 0);
 	cr_assert_eq(snap->settings.token_keys_count, 0);
 
@@ -109,6 +110,7 @@ static const char every_setting[] =
     "token.keys: [AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=]\r\n"
     "limits:\r\n"
     "  frame: {bytes: 70000, unauthenticated.bytes: 8192}\r\n"
+    "  request.bytes: 70001\r\n"
     "  connections: 5\r\n"
     "  buffer: {bytes: 16384}\r\n"
     "timeouts: {authenticate.ms: 101, idle: {ms: 1002}, connect.ms: 103}\r\n"
@@ -149,6 +151,7 @@ Test(load, every_setting_nested_and_flat)
 	cr_assert_eq(t->token_keys_count, 1);
 	cr_assert_eq(t->token_keys[0].length, 32);
 	cr_assert_eq(t->frame_bytes, 70000);
+	cr_assert_eq(t->request_bytes, 70001);
 	cr_assert_eq(t->frame_unauthenticated_bytes, 8192);
 	cr_assert_eq(t->connections, 5);
 	cr_assert_eq(t->buffer_bytes, 16384);
