@@ -81,7 +81,9 @@ line_add_quoted(struct line *line, const char *text)
 		unsigned char c = (unsigned char)*text;
 		char escape[5];
 
-		if (c < ' ' || c == 127) {
+		/* Beyond ASCII too: U+0080 to U+009F drive a terminal as well, and others turn the
+		 * direction of a line. */
+		if (c < ' ' || c >= 127) {
 			snprintf(escape, sizeof(escape), "\\x%02x", c);
 			line_add_text(line, escape);
 			continue;

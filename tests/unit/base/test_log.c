@@ -83,6 +83,17 @@ Test(log, no_forged_lines)
 	cr_assert_neq(strstr(line, "\\x0a"), NULL);
 }
 
+Test(log, no_bytes_that_drive_a_terminal)
+{
+	/* U+009B is the same as ESC [, U+202E turns what follows around. */
+	log_info("peer",
+		 KV_STR("path", "/\xc2\x9b"
+				"31m\xe2\x80\xae"),
+		 KV_STR("raw", "\x9b"));
+	cr_assert_str_eq(logged(),
+			 "info peer path=\"/\\xc2\\x9b31m\\xe2\\x80\\xae\" raw=\"\\x9b\"\n");
+}
+
 Test(log, levels)
 {
 	enum log_level level = LOG_LEVEL_INFO;
