@@ -130,9 +130,9 @@ write_vcluster(struct tenant_edit *edit)
 			       "users: {%s: {}}",
 			       directory, strerror(errno), edit->path, edit->user);
 	text = mem_printf("# vcluster %s, made through the admin API\n"
-			  "prefix: %s\n"
+			  "prefix: \"%s\"\n"
 			  "users:\n"
-			  "  %s: {}\n",
+			  "  \"%s\": {}\n",
 			  edit->vcluster, edit->vcluster, edit->user);
 	ok = edit_write(edit->path, text, strlen(text), 0644, true, &edit->err);
 	free(text);
@@ -249,6 +249,11 @@ check_names(const char *vcluster, const char *user, struct err *err)
 		return err_set(err, ERR_INVALID,
 			       "%s is no name of a vcluster: letters, digits, . _ - (at most %d)",
 			       vcluster, NAME_MAX_LENGTH);
+	if (vcluster[0] == '.')
+		return err_set(err, ERR_INVALID,
+			       "%s is no name of a vcluster: files whose names begin with a dot "
+			       "are passed over",
+			       vcluster);
 	if (user != NULL && !name_is_legal(user, NAME_MAX_LENGTH))
 		return err_set(err, ERR_INVALID,
 			       "%s is no name of a user: letters, digits, . _ - (at most %d)", user,

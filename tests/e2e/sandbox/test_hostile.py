@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that mean harm: requests that are small to send and large to serve, before and after the login."""
 
+import os
 import re
 import socket
 import struct
 import time
 
+import pytest
+
 from lib import tokens, wire
+from lib.gateway import ApiError
 from lib.wait import wait_until
 
 
@@ -111,3 +115,32 @@ def test_the_latest_of_all_expiries(gateway, sandbox):
             raw.ask(wire.fetch("users", correlation=turn, max_wait=500))
     wait_until(lambda: gateway.log_lines("client.close", "user=sa"), "the connection's end in the log")
     assert not gateway.log_lines("client.close", "expired")
+
+
+@pytest.mark.parametrize("name", ["null", "-", "true", "1.5", "---", "0x10"])
+def test_names_that_mean_something_in_yaml(gateway, name):
+    """As the name of a new vcluster and of its user, and of another user of one that is there."""
+    for vcluster in (name, "teamA"):
+        with wire.login(gateway, vcluster, name, gateway.token(vcluster, name)) as raw:
+            raw.ask(wire.metadata([]))
+
+
+@pytest.mark.parametrize("name", [".hidden", "..."])
+def test_names_of_files_that_no_loader_reads(gateway, name):
+    """A token of such a vcluster would let nobody in."""
+    with pytest.raises(ApiError) as refused:
+        gateway.token(name, "sa")
+    assert refused.value.status == 400
+    assert sorted(os.listdir(gateway.path("vclusters"))) == ["teamA.yaml", "teamB.yaml"]
+
+
+def test_a_path_cannot_write_into_the_log_as_it_likes(gateway):
+    """Without a login: line ends, terminal sequences (U+009B is one), forged pairs."""
+    host, port = gateway.address[0], int(gateway.url("").rsplit(":", 1)[1])
+    with socket.create_connection((host, port), timeout=30) as raw:
+        raw.sendall(b"GET /admin/x\xc2\x9b31m%0a\x1b[0m\xe2\x80\xae HTTP/1.1\r\nHost: x\r\n"
+                    b"Authorization: Basic YTpi\r\nConnection: close\r\n\r\n")
+        while raw.recv(65536):
+            pass
+    wait_until(lambda: gateway.log_lines("admin"), "any word of the admin API in the log")
+    assert gateway.log().isascii() and gateway.log().replace("\n", "").isprintable()
