@@ -9,9 +9,12 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define BACKLOG 1024
+/* Descriptors that the data path leaves alone: for the admin API, probes and files. */
+#define FILES_KEPT 320
 
 static void
 set_option(int fd, int level, int option)
@@ -36,6 +39,25 @@ listen_on(const struct addrinfo *address)
 	saved = errno;
 	close(fd);
 	errno = saved;
+	return -1;
+}
+
+/* The kernel gives the lowest number that is free: a high one says how many are in use. Takes fd
+ * back, as if there were none left, when it is one of those that are kept for others. */
+static int
+leave_some(int fd)
+{
+	struct rlimit files;
+	rlim_t kept = FILES_KEPT;
+
+	if (fd < 0 || getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)
+		return fd;
+	if (kept > files.rlim_cur / 4)
+		kept = files.rlim_cur / 4;
+	if ((rlim_t)fd < files.rlim_cur - kept)
+		return fd;
+	close(fd);
+	errno = EMFILE;
 	return -1;
 }
 
@@ -85,8 +107,8 @@ socket_accept(int listener, char *peer, size_t size)
 {
 	struct sockaddr_storage address;
 	socklen_t length = sizeof(address);
-	int fd =
-	    accept4(listener, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = leave_some(
+	    accept4(listener, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
 
 	if (fd < 0)
 		return -1;
@@ -101,7 +123,8 @@ socket_connect(const struct sockaddr_storage *address)
 {
 	socklen_t length = address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
 							  : sizeof(struct sockaddr_in);
-	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd =
+	    leave_some(socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 	int saved;
 
 	if (fd < 0)

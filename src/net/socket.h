@@ -13,11 +13,13 @@
  * host: an address or a name. */
 int socket_listen(const char *host, uint16_t port, struct err *err);
 
-/* Accepts one connection with TCP_NODELAY; -1 with errno. peer gets "address:port". */
+/* Accepts one connection with TCP_NODELAY; -1 with errno (EMFILE already when only as many
+ * descriptors are left as the admin API, probes and files need: the connection is closed then).
+ * peer gets "address:port". */
 int socket_accept(int listener, char *peer, size_t size);
 
-/* Starts a connection. -1 with errno when it failed at once, else a socket that becomes writable
- * when it is decided. */
+/* Starts a connection. -1 with errno (EMFILE as above) when it failed at once, else a socket that
+ * becomes writable when it is decided. */
 int socket_connect(const struct sockaddr_storage *address);
 
 /* After it became writable: 0, or the errno of why it failed. */

@@ -3,6 +3,7 @@
 
 import os
 import re
+import resource
 import socket
 import struct
 import time
@@ -144,3 +145,24 @@ def test_a_path_cannot_write_into_the_log_as_it_likes(gateway):
             pass
     wait_until(lambda: gateway.log_lines("admin"), "any word of the admin API in the log")
     assert gateway.log().isascii() and gateway.log().replace("\n", "").isprintable()
+
+
+def test_a_crowd_leaves_descriptors_for_the_rest(gateway):
+    """More clients than there are descriptors: the admin API, probes and reloads go on."""
+    resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (200, 200))
+    crowd = []
+    for _ in range(400):
+        client = socket.socket()
+        client.setblocking(False)
+        client.connect_ex(gateway.address)
+        crowd.append(client)
+    gateway.wait_log("accept.failed")
+    for _ in range(3):
+        gateway.reload()
+        assert gateway.request("GET", "/health/ready", auth=None).status_code == 200
+    gateway.switch("failover")
+    for client in crowd:
+        client.close()
+    wait_until(lambda: metric(gateway, "turnout_clients_connected") == 0, "the crowd is gone")
+    with wire.login(gateway) as raw:
+        raw.ask(wire.metadata([]))
