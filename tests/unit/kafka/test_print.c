@@ -100,7 +100,8 @@ put_line(const struct golden *g, FILE *out, char *line)
 	if (strcmp(name, "AuthBytes") == 0)
 		fputs("(secret)\n", out);
 	else if (value[0] == '[')
-		fprintf(out, "%d element%s\n", atoi(value + 1), atoi(value + 1) == 1 ? "" : "s");
+		fprintf(out, "%.*s element%s\n", (int)strcspn(value + 1, "]"), value + 1,
+			strncmp(value, "[1]", 3) == 0 ? "" : "s");
 	else if (strncmp(value, "hex:", 4) != 0)
 		put_text(out, value);
 	else if (name[0] != '#' && type_of(g, name) == KAFKA_RECORDS)
