@@ -452,6 +452,22 @@ Test(ctl, an_edited_file_switches)
 	teardown(&f);
 }
 
+/* git checkout right after a switch by the API: the bytes of the last load, another active. */
+Test(ctl, a_file_put_back_to_what_was_loaded_switches)
+{
+	struct fixture f;
+
+	setup(&f);
+	start(&f);
+	switch_to(&f, "failover", 0);
+	write_clusters(&f, "main");
+	WAIT_FOR(&f, route(&f)->generation == 2);
+	cr_expect_str_eq(route(&f)->cluster, "main");
+	settle(&f);
+	cr_expect_eq(route(&f)->generation, 2);
+	teardown(&f);
+}
+
 Test(ctl, an_edited_file_waits_for_its_target)
 {
 	struct fixture f;
