@@ -118,7 +118,8 @@ run_create(struct sandbox *s, char **words)
 
 	if (!parse_number(words[2], 1, 1000, &partitions))
 		return "partitions are 1..1000";
-	for (int i = 0; i < 2 && !err; i++)
+	/* failover first: as soon as main has it, the mirror would create it there */
+	for (int i = 1; i >= 0 && !err; i--)
 		err = rd_kafka_mock_topic_create(s->clusters[i].mock, words[1], partitions,
 						 s->clusters[i].brokers < 3 ? s->clusters[i].brokers
 									    : 3);
