@@ -26,7 +26,7 @@ TOPIC = "users"
 def change(gateway, **keys):
     """Writes keys (with __ for dots) into turnout.yaml and reloads; returns the answer."""
     gateway.config.update({k.replace("__", "."): v for k, v in keys.items()})
-    gateway._write_turnout()
+    gateway.write_turnout()
     return gateway.reload()
 
 
@@ -72,7 +72,7 @@ def test_settings_that_wait_for_a_restart(gateway, tmp_path):
     late = {"cluster.id": "another", "bind.host": "127.0.0.3", "port.start": first + 1, "port.count": 3, "workers": 1,
             "admin.bind.host": "127.0.0.3", "admin.port": first + 5}
     gateway.config.update(late)
-    gateway._write_turnout()
+    gateway.write_turnout()
     answer = gateway.reload()
     assert answer["warnings"] == len(late)
     for _ in range(2):  # told as long as it is so, not only when it changed
@@ -104,7 +104,7 @@ def test_settings_that_wait_for_a_restart(gateway, tmp_path):
 
     # Taken back, nothing is owed; the ids that clients were told are those of the running name.
     gateway.config = old
-    gateway._write_turnout()
+    gateway.write_turnout()
     assert gateway.reload()["warnings"] == 0 and faults(gateway) == []
     gateway.restart()
     with wire.login(gateway, token=token) as raw, wire.login(gateway, "teamC") as other:
@@ -128,9 +128,9 @@ def test_state_dir_waits_for_a_restart(sandbox, start_gateway, tmp_path):
     other = tmp_path / "other"
     gateway.config["state.dir"] = str(other)
     gateway.secrets_configured = False
-    gateway._write_turnout()
+    gateway.write_turnout()
     gateway.sighup()
-    wait_until(lambda: os.path.exists(os.path.join(gateway.state, "token.key")), "the key is made where we run")
+    wait_until(lambda: os.path.exists(os.path.join(gateway.state, "admin.password")), "they are made where we run")
     gateway._read_generated()
     wait_until(lambda: [f["key"] for f in faults(gateway)] == ["state.dir"], lambda: f"it is told: {faults(gateway)}")
     gateway.switch("failover")
@@ -184,7 +184,7 @@ def test_admin_users(gateway):
     gateway.secrets.append(other)
     users = f"[{{username: admin, password: '{other}', admin: true}}, {{username: root, password: '{other}'}}]"
     gateway.config["admin.users"] = users
-    gateway._write_turnout()
+    gateway.write_turnout()
     gateway.sighup()
     gateway.user = ("admin", other)
     wait_until(lambda: gateway.request("GET", "/admin/config/v1").status_code == 200, "the new password works")
@@ -241,6 +241,23 @@ def test_limits_frame_bytes(gateway, sandbox):
     with wire.leader_connection(gateway, TOPIC, token=token) as raw:
         assert len(raw.ask(wire.fetch(TOPIC)).data) > 100000
         assert wire.read_produce(raw.ask(wire.produce(TOPIC, big)))[TOPIC][0][0] == 0
+
+
+def test_limits_request_bytes(gateway):
+    """Of a request that is no Produce."""
+    names = [f"a-topic-with-a-long-name-{i:06}" for i in range(2500)]
+    frame = (wire.Frame(wire.OFFSET_FETCH, 1, 5).string("g")
+             .array(names, lambda f, t: f.string(t).array([0], lambda g, p: g.i32(p))))
+    token = gateway.token("teamA", "sa")
+    with wire.login(gateway, token=token) as raw:
+        assert len(frame.data) > 65536 and raw.ask(frame).left() > 65536
+        change(gateway, limits__request__bytes=65536)
+        raw.send(frame)
+        assert raw.is_closed()
+    gateway.wait_log("request.too_large", "OffsetFetch")
+    change(gateway, limits__request__bytes=1 << 20)
+    with wire.login(gateway, token=token) as raw:
+        assert raw.ask(frame).left() > 65536
 
 
 def test_limits_frame_unauthenticated_bytes(gateway):

@@ -200,7 +200,7 @@ def test_state_dir_waits_for_a_restart_and_so_does_active_yaml(sandbox, start_ga
     other = tmp_path / "other"
     other.mkdir()
     gateway.config["state.dir"] = str(other)
-    gateway._write_turnout()
+    gateway.write_turnout()
     gateway.reload()
     assert "state.dir" in [f["key"] for f in faults(gateway)]
     assert gateway.active() == "failover"
