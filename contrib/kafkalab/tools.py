@@ -34,17 +34,27 @@ TOOLS_3 = {
 }
 
 
-# Kafka 4.3 still takes the old names of two options, but announces their end on standard output, in
-# the middle of the records that the original demo pipes into jq: the script gives the new name.
+# The option for a properties file has changed its name. Kafka 4.3 still takes the old names, but announces their
+# end on standard output, in the middle of the records that the original demo pipes into jq: the script gives each
+# release the name that it knows.
 _RENAME = """\
 for word do
     shift
     case $word in
-    --producer.config | --consumer.config) word=--command-config ;;
+    {old}) word={new} ;;
     esac
     set -- "$@" "$word"
 done
 """
+
+
+def _rename(kafka, name):
+    """The lines of a script that change the name of an option, or nothing."""
+    if "console" in name and kafka.at_least(4, 2):
+        return _RENAME.format(old="--producer.config | --consumer.config", new="--command-config")
+    if "verifiable" in name and not kafka.at_least(4, 2):
+        return _RENAME.format(old="--command-config", new=f"--{name.rsplit('-', 1)[1]}.config")
+    return ""
 
 
 def write_tools(kafka, directory):
@@ -62,8 +72,7 @@ def write_tools(kafka, directory):
         words = " ".join(f'"{word}"' if "$" in word else shlex.quote(word) for word in command)
         path = os.path.join(directory, name)
         with open(path, "w", encoding="utf-8") as out:
-            rename = _RENAME if "console" in name and kafka.at_least(4, 2) else ""
-            out.write(f'#!/bin/sh\n# Made by contrib/kafka-lab.\n{rename}exec {words} "$@"\n')
+            out.write(f'#!/bin/sh\n# Made by contrib/kafka-lab.\n{_rename(kafka, name)}exec {words} "$@"\n')
         os.chmod(path, 0o755)
     return directory
 

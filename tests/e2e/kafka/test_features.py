@@ -241,7 +241,11 @@ def test_the_group_tool(gateway, create, java):
         wait_until(lambda: len(member.values) == 10, "the member reads")
         assert "tool-group" in java.groups()
         out = java.tool("kafka-consumer-groups", "--describe", "--group", "tool-group", "--members", "--verbose")
-        assert f"{topic}(0,1)" in out.replace(" ", "") or f"{topic}:0,1" in out.replace(" ", ""), out
+        assert "0,1" in out, out  # some releases leave out the topic's name here
+        admin = AdminClient(target.librdkafka())
+        told, = admin.describe_consumer_groups(["tool-group"], request_timeout=WAIT).values()
+        assigned = [(p.topic, p.partition) for m in told.result(WAIT).members for p in m.assignment.topic_partitions]
+        assert sorted(assigned) == [(topic, 0), (topic, 1)]
         out = java.tool("kafka-consumer-groups", "--describe", "--group", "tool-group", "--state")
         assert "Stable" in out and "range" in out, out
         out = java.tool("kafka-consumer-groups", "--delete", "--group", "tool-group")
@@ -251,7 +255,7 @@ def test_the_group_tool(gateway, create, java):
     wait_until(lambda: java.committed(topic, "tool-group") == 10, "its offsets are committed")
     out = java.tool("kafka-consumer-groups", "--group", "tool-group", "--topic", topic, "--reset-offsets",
                     "--to-offset", "2", "--execute")
-    assert sum(line.split()[:2] == ["tool-group", topic] for line in out.splitlines()) == 2, out
+    assert out.split().count(topic) == 2, out
     assert java.lag(topic, "tool-group") == 6
     java.tool("kafka-consumer-groups", "--delete", "--group", "tool-group")
     assert "tool-group" not in java.groups()
@@ -279,7 +283,7 @@ def test_the_topic_and_config_tools(create, java, direct):
     wait_until(lambda: "retention.ms" not in java.tool("kafka-configs", "--describe", *names), "the default")
     assert "max.message.bytes=2000000" in java.tool("kafka-configs", "--describe", *names)
     java.tool("kafka-topics", "--alter", "--topic", topic, "--partitions", "5")
-    wait_until(lambda: len(direct["main"].ends(there)) == 5, "five partitions")
+    wait_until(lambda: direct["main"].partitions(there) == 5, "five partitions")
     out = java.tool("kafka-topics", "--describe", "--topic", topic)
     assert "PartitionCount: 5" in out and "max.message.bytes=2000000" in out, out
     with pytest.raises(Failed, match="InvalidPartitionsException"):
@@ -306,7 +310,9 @@ def test_two_thousand_topics(direct, make_gateway):
     for begin in range(0, 2000, 500):
         for future in admin.delete_topics(names[begin:begin + 500], request_timeout=60).values():
             future.result(60)
-    wait_until(lambda: not admin.list_topics(timeout=WAIT).topics, "all are gone", 60)
+    empty = []
+    wait_until(lambda: empty.append(not admin.list_topics(timeout=WAIT).topics) or len(empty) >= 20 and
+               all(empty[-20:]), "all are gone on every broker", 60)
 
 
 # -- records ------------------------------------------------------------------------------------------

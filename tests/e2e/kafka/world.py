@@ -64,6 +64,10 @@ class Direct:
         """All topic names."""
         return set(AdminClient(self.target.librdkafka()).list_topics(timeout=20).topics)
 
+    def partitions(self, topic):
+        """How many partitions a topic has."""
+        return len(AdminClient(self.target.librdkafka()).list_topics(topic, timeout=20).topics[topic].partitions)
+
     def _consumer(self):
         return Consumer(self.target.librdkafka(**{
             "group.id": "unused", "enable.auto.commit": False, "enable.partition.eof": True}))
