@@ -211,6 +211,7 @@ def _through_the_switches(numbers, shell, report, stage):
 
     faults += _switch(shell, report, stage, "failover")
     main_end = end_offset(shell, stage, "main")
+    faults += _restart_second(shell, report, stage)
     first = numbers.sent
     _wait(lambda: numbers.sent >= first + RATE * PHASE_SECONDS, 60)
     # MirrorMaker never copies back: what the consumer has not read on failover before the switch
@@ -231,6 +232,20 @@ def _through_the_switches(numbers, shell, report, stage):
     if status != 0:
         faults.append(f"the producer ended with {status}")
     return faults + _compare(numbers, shell, report, stage)
+
+
+def _restart_second(shell, report, stage):
+    """gateway2 restarted while the clients of gateway1 are between two switches."""
+    report.say("gateway2 is restarted in between")
+    status = stage.gateways[1].stop()
+    stage.gateways[1].start()
+    result = shell.run(stage.command(
+        "curl \\\n  --request GET 'http://localhost:8889/admin/pclusters/v1/pcluster/main' \\\n"
+        "  --user 'admin:conduktor' \\\n  --silent | jq -r .active"))
+    faults = [] if status == 0 else [f"gateway2 ended with status {status} on SIGTERM"]
+    if result.out.strip() != "failover":
+        faults.append(f"gateway2 says that {result.out.strip() or 'nothing'} is active, not failover")
+    return faults
 
 
 def _compare(numbers, shell, report, stage):

@@ -87,12 +87,16 @@ def nothing_said(result, _stage):
 
 
 def names(*wanted, exactly=True):
-    """The records read carry exactly these names, in any order."""
+    """The records read are exactly the document's of these names, whole, in any order."""
     def check(result, _stage):
         try:
-            found = sorted(record["name"] for record in records(result))
+            read = records(result)
+            found = sorted(record["name"] for record in read)
         except (ValueError, KeyError, TypeError) as fault:
             return [f"the output cannot be read: {fault}"]
+        changed = [record for record in read if record != json.loads(PEOPLE.get(record["name"], "null"))]
+        if changed:
+            return [f"read {changed[0]}, which is not the record that was produced"]
         if found == sorted(wanted) or (not exactly and set(found) <= set(wanted) and found):
             return []
         return [f"read {', '.join(found) or 'nothing'}; the document shows {', '.join(wanted)}"]

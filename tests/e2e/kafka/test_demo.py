@@ -4,11 +4,13 @@
 import os
 import signal
 import socket
+import struct
 import subprocess
 import time
 
 import kafkalab
 from kafkalab.gateway import TREE
+from lib import leaks
 from world import KAFKA
 
 DEMO = os.path.join(TREE, "contrib", "failover-demo")
@@ -21,6 +23,18 @@ def arguments(work, *more):
                           ("admin1-port", 1), ("admin2-port", 1), ("registry-port", 1)):
         words += [f"--{option}", str(kafkalab.free_ports(count, consecutive=True)[0])]
     return words
+
+
+def backend_needles(words):
+    """Host and port of every broker as text and as fields, and the tenant's prefix: gateways and brokers of the
+    document share the host name, so that alone says nothing."""
+    wanted = {"the tenant's prefix": b"teamA"}
+    for option in ("--main-port", "--failover-port"):
+        first = int(words[words.index(option) + 1])
+        for port in range(first, first + 3):
+            wanted[f"{port} as text"] = f"localhost:{port}".encode()
+            wanted[f"{port} as fields"] = b"localhost" + struct.pack(">i", port)
+    return wanted
 
 
 def left_behind(work):
@@ -38,11 +52,14 @@ def left_behind(work):
 
 
 def test_the_whole_story(tmp_path):
-    """All steps of the document and what goes beyond it."""
-    done = subprocess.run(arguments(tmp_path / "work"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, timeout=400, check=False)
+    """All steps of the document and what goes beyond it; and nothing of the backends reaches its clients."""
+    words, record = arguments(tmp_path / "work"), tmp_path / "record"
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=400,
+                          check=False, env=dict(os.environ, TURNOUT_RECORD=str(record)))
     assert done.returncode == 0, done.stdout[-12000:]
     assert "FAILED" not in done.stdout
+    assert record.stat().st_size > 10000
+    assert not leaks.search(record, backend_needles(words))
     assert not left_behind(tmp_path)
 
 

@@ -4,9 +4,7 @@
  * shape that every reader of the table relies on.
  */
 #include <criterion/criterion.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "kafka/kafka_ids.h"
 #include "kafka/schema.h"
@@ -212,15 +210,4 @@ Test(schema, headers_and_embedded_data_are_there)
 	cr_expect_eq(m->direction, KAFKA_DATA);
 	expect_versions(m->name, m->versions, 0, 3);
 	expect_versions(m->name, m->flexible, 1, 0);
-}
-
-/* The committed table is what the generator makes of its release, where a jar is at hand. */
-Test(schema, table_is_what_the_generator_writes)
-{
-	int status = system("'" TEST_SRCDIR "/../contrib/kafka-schema' --check --offline");
-
-	cr_assert_geq(status, 0);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) == 127 || WEXITSTATUS(status) == 77)
-		cr_skip_test("no kafka-clients jar in the cache, or no python3");
-	cr_expect_eq(WEXITSTATUS(status), 0);
 }
