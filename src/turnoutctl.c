@@ -106,7 +106,7 @@ print_help(FILE *out)
 	    "  --user NAME:PASSWORD  the account (TURNOUT_USER; else admin.password in the\n"
 	    "                        state directory); others on this machine can see it\n"
 	    "  --state-dir DIR       the gateway's state directory (" DEFAULT_STATE_DIR ")\n"
-	    "  --json                print the API's answer as it is\n"
+	    "  --json                print JSON: the API's answer as it is, or what check finds\n"
 	    "\nExit status: 0 done, 1 refused or failed, 2 wrong usage, 3 the gateway cannot be\n"
 	    "reached, 4 what was waited for did not come in time.\n");
 }

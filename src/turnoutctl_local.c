@@ -11,16 +11,46 @@
 #include "base/mem.h"
 #include "base/parse.h"
 #include "config/check.h"
+#include "config/load.h"
 #include "kafka/print.h"
 #include "turnoutctl.h"
 
 #define CAPTURE_BYTES_MOST (256 * 1024 * 1024)
+
+/* What config_check_print() says, for scripts. */
+static int
+check_as_json(const struct config_source *source)
+{
+	struct faults *faults = faults_new();
+	struct snapshot *snap = config_load(source, faults);
+	json_t *list = json_array();
+	bool is_good = snap != NULL;
+
+	for (size_t i = 0; i < faults_count(faults); i++) {
+		const struct fault *f = faults_at(faults, i);
+
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:i, s:i, s:s, s:s}", "severity",
+						f->severity == FAULT_ERROR ? "error" : "warning",
+						"file", f->file, "line", f->line, "column",
+						f->column, "key", f->key, "text", f->text));
+	}
+	list = json_pack("{s:b, s:o}", "ok", is_good, "faults", list);
+	json_dumpf(list, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(list);
+	snapshot_unref(&snap);
+	faults_free(&faults);
+	return is_good ? TOOL_DONE : TOOL_REFUSED;
+}
 
 int
 command_check(const struct tool *tool)
 {
 	const struct config_source source = {.config_path = tool->config, .environment = environ};
 
+	if (tool->json)
+		return check_as_json(&source);
 	return config_check_print(&source, stdout) == 0 ? TOOL_DONE : TOOL_REFUSED;
 }
 
@@ -86,6 +116,10 @@ command_decode(const struct tool *tool)
 	long hex = -1;
 	char *text;
 
+	if (tool->json) {
+		fprintf(stderr, "turnoutctl: decode prints text only, not --json\n");
+		return TOOL_USAGE;
+	}
 	if (tool->response != NULL && !parse_response(tool->response, &options)) {
 		fprintf(stderr, "turnoutctl: --response needs KEY:VERSION, such as 3:9, not '%s'\n",
 			tool->response);
