@@ -14,6 +14,7 @@ class JavaDriver(Driver):
     """kafka-topics, kafka-console-producer, kafka-console-consumer, kafka-consumer-groups, kafka-configs."""
 
     name = "java-tools"
+    slow = True
 
     def __init__(self, *args):
         super().__init__(*args)
