@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Before a broker whose answers the test decides: acks=0, and answers that no broker should give."""
 
+import socket
 import struct
 import threading
+import time
 
 import pytest
 
@@ -175,3 +177,36 @@ def test_error_texts_of_a_broker_do_not_name_it(gateway, broker, token):
         assert answer.i16() == 15
         text = answer.string() or ""
         assert "127.0.0.1" not in text and prefix_of("teamA") not in text
+
+
+def test_a_refused_client_does_not_stay_by_reading_slowly(broker, start_gateway):
+    """A login that is refused with megabytes still waiting: the deadline counts from then on."""
+    gateway = start_gateway({"main": broker.bootstrap},
+                            config={"limits.buffer.bytes": 256 << 20, "timeouts.authenticate.ms": 2000})
+    token = gateway.token("teamA", "sa")
+    whole = wire.Frame().i32(77).i32(0).array([prefix_of("teamA") + "users"], lambda f, t: f.string(t).array(
+        [0], lambda g, p: g.i32(p).i16(0).i64(3).i64(3).length32(-1).bytes(b"\0" * (40 << 20)))).bytes_on_wire()
+    sent = threading.Event()
+
+    def answer(request):
+        if request.api != wire.FETCH:
+            return None
+        threading.Timer(0.5, sent.set).start()
+        return whole
+
+    broker.answer = answer
+    with wire.login(gateway, token=token) as raw:
+        raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        raw.send(wire.fetch("users", correlation=77))
+        assert sent.wait(30)
+        raw.send(wire.sasl_handshake(correlation=78))
+        raw.send(wire.sasl_authenticate("sa", "no token", correlation=79))
+        got = 0
+        try:
+            while piece := raw.socket.recv(65536):
+                got += len(piece)
+                time.sleep(0.02)
+        except ConnectionResetError:
+            pass
+    assert 0 < got < 30 << 20, f"{got} bytes"
+    assert gateway.log_lines("client.close", "does not read")
