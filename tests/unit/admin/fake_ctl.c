@@ -117,8 +117,21 @@ fake_ctl_reset(struct ctl *ctl)
 	ctl->faults = faults_new();
 	ctl->ready = true;
 	ctl->taken = true;
-	ctl->counters =
-	    (struct worker_counters){.connections = 5, .requests_total = 1234, .auth_refused = 2};
+	/* No number twice, here and in what else becomes a metric: two that are swapped are seen.
+	 */
+	ctl->counters = (struct worker_counters){
+	    .connections = 5,
+	    .connections_total = 61,
+	    .requests_total = 1234,
+	    .bytes_in = 5000000001,
+	    .bytes_out = 7000000002,
+	    .auth_ok = 43,
+	    .auth_refused = 17,
+	    .closed_protocol = 11,
+	    .upstream_connects = 29,
+	    .upstream_failures = 13,
+	    .held_discarded = 19,
+	};
 	ctl->history[0] = (struct switch_record){
 	    .at = 1763892000,
 	    .who = "api:<admin>",
@@ -322,7 +335,7 @@ ctl_faults(struct ctl *ctl)
 void
 ctl_last_load(struct ctl *ctl, int64_t *at, bool *taken)
 {
-	*at = 1763892000;
+	*at = 1763893111;
 	*taken = ctl->taken;
 }
 

@@ -185,7 +185,7 @@ Test(views, config)
 		    "\"severity\":\"error\",\"text\":\"is wrong\"}]");
 	assert_member(
 	    view_config(ctl), "lastLoad",
-	    "{\"at\":\"2025-11-23T10:00:00Z\",\"errors\":1,\"taken\":true,\"warnings\":0}");
+	    "{\"at\":\"2025-11-23T10:18:31Z\",\"errors\":1,\"taken\":true,\"warnings\":0}");
 	fake_ctl_free(&ctl);
 }
 

@@ -207,6 +207,77 @@ Test(load, clusters_in_every_writing)
 	cr_assert_eq(snapshot_cluster(snap, "d"), -1);
 }
 
+/* What Kafka's own clients take for those that are no text; any text will do for the others. */
+static const struct property typed[] = {
+    {"client.dns.lookup", "use_all_dns_ips"},
+    {"metadata.recovery.strategy", "rebootstrap"},
+    {"sasl.kerberos.ticket.renew.jitter", "0.05"},
+    {"sasl.kerberos.ticket.renew.window.factor", "0.8"},
+    {"sasl.login.refresh.window.factor", "0.8"},
+    {"sasl.login.refresh.window.jitter", "0.05"},
+    {"sasl.mechanism", "PLAIN"},
+    {"sasl.oauthbearer.jwks.endpoint.url", "https://idp.example/keys"},
+    {"sasl.oauthbearer.token.endpoint.url", "https://idp.example/token"},
+    {"ssl.enabled.protocols", "TLSv1.2,TLSv1.3"},
+    {"ssl.endpoint.identification.algorithm", ""},
+    {"ssl.protocol", "TLSv1.3"},
+};
+
+static const char *
+legal_value(const char *name)
+{
+	static const char *const numbers[] = {".ms", ".bytes", ".seconds", ".relogin", "retries"};
+
+	for (size_t i = 0; i < sizeof(typed) / sizeof(typed[0]); i++) {
+		if (strcmp(typed[i].name, name) == 0)
+			return typed[i].value;
+	}
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		size_t length = strlen(numbers[i]);
+
+		if (strlen(name) >= length && strcmp(name + strlen(name) - length, numbers[i]) == 0)
+			return "30000";
+	}
+	return "text";
+}
+
+Test(load, every_known_property_is_kept_without_a_warning)
+{
+	static const char *const names[] = {
+#define PROPERTY(name) name,
+#include "config/properties.def"
+#undef PROPERTY
+	};
+	const size_t count = sizeof(names) / sizeof(names[0]);
+	const struct cluster *cluster;
+	char text[16384];
+	size_t used;
+
+	used = (size_t)snprintf(text, sizeof(text),
+				"config:\n  main:\n    bootstrap.servers: kafka1:9092\n");
+	for (size_t i = 0; i < count; i++) {
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "    %s: '%s'\n",
+					 names[i], legal_value(names[i]));
+		cr_assert(used < sizeof(text));
+		if (i > 0)
+			cr_assert(strcmp(names[i - 1], names[i]) < 0, "%s: order", names[i]);
+	}
+	scratch_write(&s, "clusters.yaml", text);
+	cluster = &load_clean(NULL)->clusters[0];
+	cr_assert_eq(cluster->properties_count, count);
+	for (size_t i = 0; i < count; i++) {
+		cr_assert_str_eq(cluster->properties[i].name, names[i]);
+		cr_assert_str_eq(cluster->properties[i].value, legal_value(names[i]));
+	}
+	/* And it is the list that lets them through. */
+	scratch_write(&s, "clusters.yaml",
+		      "config:\n  main:\n    bootstrap.servers: kafka1:9092\n    client.idd: x\n");
+	scratch_load(&s, NULL);
+	cr_assert_eq(faults_count(s.faults), 1);
+	cr_assert(strstr(scratch_faults(&s, text, sizeof(text)), "unknown property") != NULL, "%s",
+		  text);
+}
+
 Test(load, active_as_a_name_without_a_cluster_called_main)
 {
 	const struct snapshot *snap;
