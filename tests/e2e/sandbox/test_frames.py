@@ -9,8 +9,11 @@ import struct
 import pytest
 
 from lib import wire
+from lib.broker import Broker
+from lib.gateway import prefix_of
 from lib.load import Witness
 
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "golden")
 BEFORE = {
     "api-versions-0": lambda: wire.api_versions(0),
     "api-versions-3": lambda: wire.api_versions(3),
@@ -102,6 +105,86 @@ def test_every_length_lies(gateway, token, witness, name, authenticated, make):
     for what, data in make().mutations():
         attack(gateway, token, authenticated, f"{name}: {what}", data, silent=name == "produce-no-acks")
     witness.check()
+
+
+def golden_frames():
+    """[(api, version, frame without its size)]: of each API one request as Kafka's own classes write it, in the newest
+    golden version and in the first that is flexible, with two elements in its arrays and with tags."""
+    found = []
+    for name in sorted(os.listdir(GOLDEN)):
+        requests = {}
+        if name.endswith(".txt"):
+            with open(os.path.join(GOLDEN, name), encoding="ascii") as f:
+                lines = f.read().splitlines()
+            for at, line in enumerate(lines):
+                if line.startswith("@ request ") and line.endswith(" rich"):
+                    tagged = any(x.startswith("header.#") for x in lines[at + 2:at + 8])
+                    requests[int(line.split()[2])] = bytes.fromhex(lines[at + 1])[4:], tagged
+        flexible = [v for v, (_, tagged) in requests.items() if tagged]
+        for version in {max(requests), min(flexible, default=max(requests))} if requests else ():
+            found.append((name[:-4], version, requests[version][0]))
+    return found
+
+
+def lies(frame):
+    """(what, bytes on the wire): the frame cut, and its first lengths made huge. Where those are is not known here,
+    so each of the bytes after the header's ids is taken for the first of one."""
+    for part in (1, 2, 3, 5, 7):
+        size = max(8, len(frame) * part // 8)
+        yield f"cut to {size} of {len(frame)}", struct.pack(">i", size) + frame[:size]
+    yield "cut by one byte", struct.pack(">i", len(frame) - 1) + frame[:-1]
+    client_id = 10 + max(0, struct.unpack_from(">h", frame, 8)[0])
+    for at in (8, *range(client_id, min(client_id + 12, len(frame)))):
+        for form, value in (("int32", b"\xff\xff\xff\xff"), ("int32", b"\x7f\xff\xff\xff"),
+                            ("varint", b"\xff\xff\xff\xff\x0f")):
+            data = frame[:at] + value + frame[at + (4 if form == "int32" else 1):]
+            yield f"{form} {value.hex()} at {at}", struct.pack(">i", len(data)) + data
+
+
+@pytest.fixture
+def knows_all():
+    """A broker that offers every API and version: with the mock clusters, most golden frames would be refused for
+    their version and never be read. What is no part of the gateway's own work ends its connection."""
+    apis = {api: (0, 50) for api in range(80)}
+
+    def answer(request):
+        if request.api == wire.API_VERSIONS:
+            return wire.Frame().i32(request.correlation).i16(0).array(
+                sorted(apis.items()), lambda f, a: f.i16(a[0]).i16(a[1][0]).i16(a[1][1]))
+        if request.api != wire.METADATA:
+            raise ConnectionError
+        if request.version < 2:
+            return None
+        out = wire.Frame().i32(request.correlation)  # version 8: this node, and no topic
+        return (out.i32(0).array([1], lambda f, n: f.i32(n).string("127.0.0.1").i32(broker.port).string(None))
+                .string("cluster").i32(1).array([], None).i32(0))
+
+    apis[wire.API_VERSIONS], apis[wire.METADATA] = (0, 0), (0, 8)
+    broker = Broker(prefix=prefix_of("teamA"), answer=answer)
+    yield broker
+    broker.close()
+
+
+def test_golden_frames_that_lie(knows_all, start_gateway):
+    """All APIs, rewritten, forwarded or local ones, on one connection each. What can be read goes to the broker or is
+    answered; what cannot closes the connection. Neither may crash the gateway or keep the witness waiting."""
+    gateway = start_gateway({"main": knows_all.bootstrap})
+    token = gateway.token("teamA", "sa")
+    witness = Witness(gateway, token)
+    witness.start()
+    frames = golden_frames()
+    assert len({api for api, _, _ in frames}) == 28, "APIs of tests/golden"
+    for name, version, frame in frames:
+        for what, data in lies(frame):
+            attack(gateway, token, True, f"{name} v{version}: {what}", data, silent=True)
+            assert gateway.process.alive(), f"{name} v{version}: {what}"
+        witness.check()
+    witness.stop()
+    # Each was offered, and each was looked into.
+    assert not gateway.log_lines("request.unsupported")
+    bad = gateway.log_lines("request.malformed")
+    for name, version, _ in frames:
+        assert any(f" api={name} " in x and f" version={version} " in x for x in bad), f"{name} v{version}"
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, -1, -2147483648, 2147483647, 0x16030100])
