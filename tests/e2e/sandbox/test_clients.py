@@ -62,7 +62,9 @@ def test_compressed_batches_arrive_unchanged(kcat, codec):
     assert kcat.consume("packed") == sorted(lines)
 
 
-@pytest.mark.parametrize("acks", ["0", "1", "all"])
+# acks=0 is in tests/unit/proxy/test_worker.c and on real Kafka: librdkafka's mock answers it all the same, which no
+# broker does, and the gateway parts with a broker that answers what nobody asked.
+@pytest.mark.parametrize("acks", ["1", "all"])
 def test_acks(gateway, sandbox, acks):
     values = [f"acks {acks} {i}" for i in range(100)]
     properties = gateway.client()
