@@ -63,7 +63,7 @@ void print_body(const struct answer *answer);
 const char *member_text(const json_t *object, const char *name);
 long long member_number(const json_t *object, const char *name);
 
-/* -- commands ---------------------------------------------------------------------------------- */
+/* -- commands */
 
 typedef int (*command_fn)(const struct tool *tool);
 

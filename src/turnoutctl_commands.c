@@ -31,7 +31,7 @@ line(const char *format, ...)
 	putchar('\n');
 }
 
-/* -- status ------------------------------------------------------------------------------------ */
+/* -- status */
 
 /* What status shows is several answers. */
 struct overview {
@@ -182,7 +182,7 @@ command_status(const struct tool *tool)
 	return status;
 }
 
-/* -- the others -------------------------------------------------------------------------------- */
+/* -- the others */
 
 static void
 show_switched(const struct tool *tool, const json_t *result)
@@ -293,7 +293,7 @@ command_reload(const struct tool *tool)
 	return status;
 }
 
-/* -- wait -------------------------------------------------------------------------------------- */
+/* -- wait */
 
 /* What is waited for. */
 struct goal {

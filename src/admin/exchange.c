@@ -58,7 +58,7 @@ peer_name(const struct exchange *exchange, char *out, size_t size)
 		snprintf(out, size, "-");
 }
 
-/* -- judging by the headers -------------------------------------------------------------------- */
+/* -- judging by the headers */
 
 /* For MHD_get_connection_values(): decodes one query parameter. */
 static enum MHD_Result
@@ -228,7 +228,7 @@ judge(struct exchange *exchange)
 	judge_body(exchange);
 }
 
-/* -- answering --------------------------------------------------------------------------------- */
+/* -- answering */
 
 static void
 log_answer(const struct exchange *exchange)

@@ -32,8 +32,7 @@ void ctl_shutdown(struct ctl *ctl, const char *why);
 /* The published world (borrowed until the loop turns; ref it to keep it). Never NULL. */
 struct world *ctl_world(struct ctl *ctl);
 
-/* -- operations: done runs exactly once, on the control loop, maybe before the call returns
- * ------------------------- */
+/* -- operations: done runs exactly once, on the control loop, maybe before the call returns */
 
 struct reload_result {
 	bool changed;    /* a new snapshot was published */
@@ -86,9 +85,7 @@ typedef void (*topics_done_fn)(void *arg, const char *const *names, size_t count
 			       const struct err *err);
 void ctl_topics(struct ctl *ctl, const char *vcluster, topics_done_fn done, void *arg);
 
-/* -- what is
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- what is */
 
 struct broker_status {
 	int32_t id;

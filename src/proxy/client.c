@@ -35,9 +35,7 @@ settings_of(const struct client *c)
 	return &c->w->world->snap->settings;
 }
 
-/* -- state
- * -------------------------------------------------------------------------------------------------------------
- */
+/* -- state */
 
 /* The only place where a client's state changes. */
 static void
@@ -148,9 +146,7 @@ client_part(struct client *c, const char *why)
 	flush(c);
 }
 
-/* -- watching
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- watching */
 
 /* Does the client take its answers? */
 static bool
@@ -200,9 +196,7 @@ client_update_busy(struct client *c)
 	worker_check_hold(c->w, c->hold);
 }
 
-/* -- answers
- * -----------------------------------------------------------------------------------------------------------
- */
+/* -- answers */
 
 void
 client_emit(struct client *c, struct segs *segs)
@@ -261,9 +255,7 @@ pending_add(struct client *c, int key, int version, int32_t correlation_id, bool
 	return p;
 }
 
-/* -- requests
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- requests */
 
 /* What is known of a request before its body is read. */
 struct head {
@@ -673,9 +665,7 @@ client_start(struct worker_state *w, int fd, const char *peer, unsigned vnode)
 	log_debug("client.accept", KV_STR("peer", c->peer), KV_INT("vnode", vnode));
 }
 
-/* -- worlds and time
- * ---------------------------------------------------------------------------------------------------
- */
+/* -- worlds and time */
 
 bool
 client_bind(struct client *c)

@@ -43,9 +43,7 @@ struct local {
 
 typedef enum local_result (*handler_fn)(struct local *l);
 
-/* -- reading
- * -----------------------------------------------------------------------------------------------------------
- */
+/* -- reading */
 
 /* A top-level field of the request that a handler wants to see. */
 struct wanted {
@@ -100,9 +98,7 @@ set_text(struct encode_value *out, const char *text)
 	out->length = text != NULL ? strlen(text) : 0;
 }
 
-/* -- ApiVersions
- * -------------------------------------------------------------------------------------------------------
- */
+/* -- ApiVersions */
 
 static void
 api_versions_value(void *arg, uint16_t field, const size_t *index, struct encode_value *out)
@@ -202,9 +198,7 @@ handle_api_versions(struct local *l)
 	return LOCAL_ANSWERED;
 }
 
-/* -- SASL
- * --------------------------------------------------------------------------------------------------------------
- */
+/* -- SASL */
 
 static void
 handshake_value(void *arg, uint16_t field, const size_t *index, struct encode_value *out)
@@ -306,9 +300,7 @@ handle_authenticate(struct local *l)
 	return LOCAL_REFUSED;
 }
 
-/* -- InitProducerId
- * ----------------------------------------------------------------------------------------------------
- */
+/* -- InitProducerId */
 
 static void
 producer_id_value(void *arg, uint16_t field, const size_t *index, struct encode_value *out)
@@ -343,9 +335,7 @@ handle_init_producer_id(struct local *l)
 	return LOCAL_ANSWERED;
 }
 
-/* -- DescribeCluster
- * ---------------------------------------------------------------------------------------------------
- */
+/* -- DescribeCluster */
 
 static void
 cluster_value(void *arg, uint16_t field, const size_t *index, struct encode_value *out)

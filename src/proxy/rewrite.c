@@ -46,9 +46,7 @@ fail(struct rewriter *rw, uint16_t field, const char *format, ...)
 	return false;
 }
 
-/* -- emitting
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- emitting */
 
 static void
 emit(struct rewriter *rw, struct buf *buf, const uint8_t *at, size_t length)
@@ -155,9 +153,7 @@ replace_null(struct rewriter *rw, const struct walk_item *item)
 	rw->span = item->start + item->size;
 }
 
-/* -- dropping
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- dropping */
 
 static struct rewrite_level *
 level_top(struct rewriter *rw)
@@ -222,9 +218,7 @@ put_count(const struct rewrite_level *level, uint32_t compact_value)
 		be_put32(level->count_at, level->kept);
 }
 
-/* -- rules: names
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- rules: names */
 
 static bool
 add_prefix(struct rewriter *rw, const struct walk_item *item)
@@ -335,9 +329,7 @@ strip_resource_prefix(struct rewriter *rw, const struct walk_item *item)
 						   : strip_prefix(rw, item);
 }
 
-/* -- rules: nodes
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- rules: nodes */
 
 /* Towards clients: broker id to vnode. In an array of ids an unknown one is left out. */
 static bool
@@ -410,9 +402,7 @@ set_port(struct rewriter *rw, const struct walk_item *item)
 	return true;
 }
 
-/* -- rules: constants
- * --------------------------------------------------------------------------------------------------
- */
+/* -- rules: constants */
 
 static bool
 set_minus_one(struct rewriter *rw, const struct walk_item *item)
@@ -464,8 +454,7 @@ set_client_host(struct rewriter *rw, const struct walk_item *item)
 	return true;
 }
 
-/* -- rules: texts and facts for the caller
- * ----------------------------------------------------------------------------- */
+/* -- rules: texts and facts for the caller */
 
 static bool
 remember_error_code(struct rewriter *rw, const struct walk_item *item)
@@ -531,9 +520,7 @@ static const struct {
     [MEANING_ACKS] = {remember_acks, NULL},
 };
 
-/* -- the engine
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- the engine */
 
 static struct rewrite_level *
 level_push(struct rewriter *rw, const struct walk_item *item)

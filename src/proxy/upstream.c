@@ -94,9 +94,7 @@ upstream_retire(struct client *c)
 	upstream_close(c);
 }
 
-/* -- connecting
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- connecting */
 
 /* The n-th address to try: the vnode's own broker's first, then the others'. NULL: that was all. */
 static const struct sockaddr_storage *
@@ -194,9 +192,7 @@ on_connected(struct client *c)
 		  KV_INT("broker", c->up.broker_id), KV_STR("address", c->up.peer));
 }
 
-/* -- sending
- * -----------------------------------------------------------------------------------------------------------
- */
+/* -- sending */
 
 static void
 flush(struct client *c)
@@ -220,9 +216,7 @@ upstream_send(struct client *c, struct segs *segs)
 	flush(c);
 }
 
-/* -- answers
- * -----------------------------------------------------------------------------------------------------------
- */
+/* -- answers */
 
 static void
 answer_refused(struct client *c, const struct pending *p, const char *why)

@@ -80,9 +80,7 @@ worker_count(const struct settings *settings)
 	return (unsigned)(count < WORKERS_MAX ? count : WORKERS_MAX);
 }
 
-/* -- acknowledgements
- * --------------------------------------------------------------------------------------------------
- */
+/* -- acknowledgements */
 
 static void
 run_ack(void *arg)
@@ -113,9 +111,7 @@ hold_said(const struct hold *hold)
 	    .connections = hold->connections, .held = hold->held, .cut = hold->cut};
 }
 
-/* -- holds
- * -------------------------------------------------------------------------------------------------------------
- */
+/* -- holds */
 
 struct hold *
 worker_find_hold(struct worker_state *w, const char *logical)
@@ -239,9 +235,7 @@ do_release(void *arg)
 	message_free(m);
 }
 
-/* -- worlds
- * ------------------------------------------------------------------------------------------------------------
- */
+/* -- worlds */
 
 static const struct route *
 find_route(const struct world *world, const char *logical)
@@ -293,9 +287,7 @@ do_publish(void *arg)
 	message_free(m);
 }
 
-/* -- listeners
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- listeners */
 
 static bool
 is_full(const struct worker_state *w)
@@ -370,9 +362,7 @@ listener_free(struct listener *listener)
 	free(listener);
 }
 
-/* -- lingering sockets
- * -------------------------------------------------------------------------------------------------
- */
+/* -- lingering sockets */
 
 static void
 parting_free(void *arg)
@@ -415,9 +405,7 @@ worker_linger(struct worker_state *w, int fd)
 	loop_io_watch(&parting->io, EV_READ);
 }
 
-/* -- time
- * --------------------------------------------------------------------------------------------------------------
- */
+/* -- time */
 
 static void
 on_sweep(void *arg)
@@ -437,9 +425,7 @@ on_sweep(void *arg)
 	}
 }
 
-/* -- life
- * --------------------------------------------------------------------------------------------------------------
- */
+/* -- life */
 
 /* Everything goes; what was posted before runs first, so that no message is lost. */
 static void
