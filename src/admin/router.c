@@ -47,18 +47,6 @@ static const struct kind {
     {"pcluster", router_is_cluster},
 };
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 bool
 router_decode(const char *text, size_t length, char *out, size_t size)
 {
@@ -68,8 +56,8 @@ router_decode(const char *text, size_t length, char *out, size_t size)
 		unsigned char c = (unsigned char)text[i];
 
 		if (c == '%') {
-			int high = i + 2 < length ? hex_digit(text[i + 1]) : -1;
-			int low = i + 2 < length ? hex_digit(text[i + 2]) : -1;
+			int high = i + 2 < length ? parse_hex_digit(text[i + 1]) : -1;
+			int low = i + 2 < length ? parse_hex_digit(text[i + 2]) : -1;
 
 			if (high < 0 || low < 0)
 				return false;

@@ -23,3 +23,7 @@ void format_rfc3339(int64_t seconds, char *out, size_t size);
 /* Does the text hold only [A-Za-z0-9._-], 1..max characters, and is not "." or ".."? Kafka's rule
  * for topic names; also ours for cluster, vcluster and user names. */
 bool name_is_legal(const char *text, size_t max);
+/* The value of a hex digit, either case; -1 for anything else. */
+int parse_hex_digit(char c);
+/* Does the text hold a control character (below a blank, or DEL)? */
+bool text_has_control(const char *text);

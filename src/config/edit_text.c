@@ -3,6 +3,7 @@
  * Scalars as YAML text.
  */
 #include "config/edit_text.h"
+#include "base/parse.h"
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,16 +27,6 @@ is_plain(const char *text)
 			return false;
 	}
 	return true;
-}
-
-static bool
-has_control(const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text < ' ' || *text == 127)
-			return true;
-	}
-	return false;
 }
 
 static void
@@ -71,7 +62,7 @@ write_single(const char *text, FILE *out)
 void
 edit_text_scalar(const char *text, char quote, FILE *out)
 {
-	if (quote == '\'' && !has_control(text))
+	if (quote == '\'' && !text_has_control(text))
 		write_single(text, out);
 	else if (quote == '\0' && is_plain(text))
 		fputs(text, out);

@@ -38,16 +38,6 @@ fail(struct reader *r, const struct key *key, const struct node *node, const cha
 	return false;
 }
 
-static bool
-has_control(const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text < ' ' || *text == 127)
-			return true;
-	}
-	return false;
-}
-
 static void
 set_text(struct reader *r, void *member, const char *text)
 {
@@ -61,7 +51,7 @@ value_string(struct reader *r, const struct key *key, void *member, const struct
 	char range[64];
 	size_t length = strlen(node->text);
 
-	if (has_control(node->text))
+	if (text_has_control(node->text))
 		return fail(r, key, node, path, "holds a control character");
 	if (length < (size_t)key->min || length > (size_t)key->max) {
 		read_fault(r, FAULT_ERROR, node, path, "must have %s",
@@ -120,7 +110,7 @@ static bool
 value_path(struct reader *r, const struct key *key, void *member, const struct node *node,
 	   const char *path)
 {
-	if (node->text[0] == '\0' || has_control(node->text) || strlen(node->text) > 4000)
+	if (node->text[0] == '\0' || text_has_control(node->text) || strlen(node->text) > 4000)
 		return fail(r, key, node, path, "is not a path");
 	if (node->text[0] == '/' || strcmp(r->folder, ".") == 0)
 		set_text(r, member, node->text);

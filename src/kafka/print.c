@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
+#include "base/parse.h"
 #include "base/be.h"
 #include "kafka/kafka_ids.h"
 #include "kafka/meaning.h"
@@ -247,18 +248,6 @@ print_frames(const uint8_t *bytes, size_t length, const struct print_options *op
 	return bad;
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 long
 print_unhex(char *text, size_t length)
 {
@@ -266,7 +255,7 @@ print_unhex(char *text, size_t length)
 	int high = -1;
 
 	for (size_t i = 0; i < length; i++) {
-		int digit = hex_digit(text[i]);
+		int digit = parse_hex_digit(text[i]);
 
 		if (text[i] == '#') {
 			while (i < length && text[i] != '\n')
