@@ -37,6 +37,17 @@ struct move {
 	uint64_t old_ticket;
 	struct publication *publication;
 	struct loop_timer timer;
+	struct list joined; /* struct joiner */
+};
+
+/* Somebody who asked for the very switch that was under way: two gateways on one file are told one
+ * after the other, and the second has begun to follow the file by then. */
+struct joiner {
+	struct list node;
+	switch_done_fn done;
+	void *arg;
+	char *to;
+	char *who;
 };
 
 /* What a worker acknowledges; kept until it did, or until a later word of the worker proves that it
@@ -67,6 +78,9 @@ remember(struct ctl *ctl, const struct move *move, const struct switch_result *r
 static void
 move_free(struct move *move)
 {
+	ENSURE(list_is_empty(&move->joined));
+	if (move->track->move == move)
+		move->track->move = NULL;
 	loop_timer_stop(&move->timer);
 	free(move->to);
 	free(move->who);
@@ -86,6 +100,54 @@ answer(switch_done_fn done, void *arg, const char *logical, const char *to, cons
 	snprintf(result.to, sizeof(result.to), "%s", to);
 	if (done != NULL)
 		done(arg, &result);
+}
+
+static void
+joiner_free(struct joiner *joiner)
+{
+	free(joiner->to);
+	free(joiner->who);
+	free(joiner);
+}
+
+/* Those who joined hear what came of it. */
+static void
+tell_joined(struct move *move, const struct switch_result *result)
+{
+	struct list *node;
+
+	while ((node = list_pop(&move->joined)) != NULL) {
+		struct joiner *joiner = CONTAINER_OF(node, struct joiner, node);
+
+		if (joiner->done != NULL)
+			joiner->done(joiner->arg, result);
+		joiner_free(joiner);
+	}
+}
+
+/* The switch they joined is not made after all: each asks for its own. */
+static void
+part_joined(struct ctl *ctl, struct track *track, struct list *joined)
+{
+	struct list *node;
+
+	while ((node = list_pop(joined)) != NULL) {
+		struct joiner *joiner = CONTAINER_OF(node, struct joiner, node);
+
+		ctl_switch(ctl, track->name, joiner->to, 0, joiner->who, joiner->done, joiner->arg);
+		joiner_free(joiner);
+	}
+}
+
+/* Moves all of one list to an empty other. */
+static void
+take_joined(struct move *move, struct list *out)
+{
+	struct list *node;
+
+	list_init(out);
+	while ((node = list_pop(&move->joined)) != NULL)
+		list_append(out, node);
 }
 
 /* -- what the machine does to the world */
@@ -402,6 +464,7 @@ op_done(void *arg, const struct switch_result *result)
 		ctl_publish_soon(ctl);
 	if (move->done != NULL)
 		move->done(move->arg, result);
+	tell_joined(move, result);
 	opqueue_finish(ctl->queue, &move->op);
 	move_free(move);
 }
@@ -438,6 +501,7 @@ move_run(struct op *op)
 	struct ctl *ctl = move->ctl;
 	struct track *track = move->track;
 	const struct settings *settings = &ctl->snap->settings;
+	struct list joined;
 	struct switch_request request = {
 	    .logical = track->name,
 	    .who = move->who,
@@ -451,12 +515,12 @@ move_run(struct op *op)
 	};
 
 	/* The files may have changed their mind meanwhile. */
-	if (move->by_file && track_is_owed(track)) {
-		free(move->to);
-		move->to = mem_strdup(track->desired);
-	} else if (move->by_file) {
+	if (move->by_file && (!track_is_owed(track) || strcmp(track->desired, move->to) != 0)) {
+		take_joined(move, &joined);
 		opqueue_finish(ctl->queue, op);
 		move_free(move);
+		ctl_drive_switches(ctl, NULL);
+		part_joined(ctl, track, &joined);
 		return;
 	}
 	move->from = mem_strdup(track->cluster);
@@ -476,6 +540,7 @@ move_drop(struct op *op)
 
 	err_set(&err, ERR_CONFLICT, "the gateway is shutting down");
 	answer(move->done, move->arg, move->track->name, move->to, move->who, &err);
+	tell_joined(move, &(struct switch_result){.err = err});
 	move_free(move);
 }
 
@@ -492,8 +557,44 @@ move_new(struct ctl *ctl, struct track *track, const char *to, const char *who)
 	move->track = track;
 	move->to = mem_strdup(to);
 	move->who = mem_strdup(who);
+	list_init(&move->joined);
 	loop_timer_init(&move->timer, ctl->loop, on_timer, move);
 	return move;
+}
+
+/* Queues it; from here on it may be over at any time. */
+static bool
+move_add(struct move *move, struct err *err)
+{
+	struct track *track = move->track;
+	struct move *before = track->move;
+
+	track->move = move;
+	if (opqueue_add(move->ctl->queue, &move->op, err))
+		return true;
+	track->move = before;
+	return false;
+}
+
+/* Is just this switch under way already? Then wait for its end with it. */
+static bool
+join(struct track *track, const char *to, unsigned flags, const char *who, switch_done_fn done,
+     void *arg)
+{
+	struct joiner *joiner;
+
+	if (track->move == NULL || flags != 0 || track->move->flags != 0 ||
+	    strcmp(track->move->to, to) != 0)
+		return false;
+	joiner = mem_zalloc(sizeof(*joiner));
+	joiner->done = done;
+	joiner->arg = arg;
+	joiner->to = mem_strdup(to);
+	joiner->who = mem_strdup(who);
+	list_append(&track->move->joined, &joiner->node);
+	log_info("switch.joined", KV_STR("who", who), KV_STR("cluster", track->name),
+		 KV_STR("to", to));
+	return true;
 }
 
 void
@@ -515,11 +616,13 @@ ctl_switch(struct ctl *ctl, const char *logical, const char *to, unsigned flags,
 		answer(done, arg, logical, to, who, &err);
 		return;
 	}
+	if (join(track, to, flags, who, done, arg))
+		return;
 	move = move_new(ctl, track, to, who);
 	move->flags = flags;
 	move->done = done;
 	move->arg = arg;
-	if (opqueue_add(ctl->queue, &move->op, &err))
+	if (move_add(move, &err))
 		return;
 	move_free(move);
 	answer(done, arg, logical, to, who, &err);
@@ -539,7 +642,7 @@ ctl_drive_switches(struct ctl *ctl, const char *target)
 		move = move_new(ctl, track, track->desired,
 				strcmp(track->who, "inotify") == 0 ? "file" : track->who);
 		move->by_file = true;
-		if (!opqueue_add(ctl->queue, &move->op, &err))
+		if (!move_add(move, &err))
 			move_free(move);
 	}
 }

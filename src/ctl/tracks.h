@@ -11,6 +11,8 @@
 #include "config/snapshot.h"
 #include "ctl/switch.h"
 
+struct move;
+
 struct track {
 	char *name;
 	char *cluster; /* it leads there; NULL until the first configuration names it */
@@ -20,6 +22,7 @@ struct track {
 	bool configured;    /* the running snapshot has it */
 	char who[96];       /* who changed desired last */
 	struct err refused; /* why the switch that the file wants was refused; code 0: it was not */
+	struct move *move;  /* the switch that runs or waits, or NULL (move.c) */
 	struct switch_machine machine;
 };
 

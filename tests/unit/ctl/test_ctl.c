@@ -436,6 +436,23 @@ Test(ctl, one_switch_at_a_time)
 	teardown(&f);
 }
 
+/* Two gateways on one file: the second follows the first one's write when it is told itself. */
+Test(ctl, who_asks_for_the_switch_that_runs_gets_its_result)
+{
+	struct fixture f;
+
+	setup(&f);
+	start(&f);
+	fake_workers()->never_drain = true;
+	ctl_switch(f.ctl, "main", "failover", 0, "api:test", on_switched, &f);
+	ctl_switch(f.ctl, "main", "failover", 0, "api:other", on_switched, &f);
+	cr_expect_eq(f.switches, 0, "neither refused nor answered yet");
+	WAIT_FOR(&f, f.switches == 2);
+	cr_expect(f.moved.ok && f.moved.moved);
+	cr_expect_eq(route(&f)->generation, 1, "one switch for both");
+	teardown(&f);
+}
+
 Test(ctl, an_edited_file_switches)
 {
 	struct fixture f;
