@@ -52,7 +52,7 @@ class Registry:
         except (urllib.error.URLError, OSError):
             return False
 
-    def wait_ready(self, seconds=60):
+    def wait_ready(self, seconds=180):
         """Wait until the API answers; LabError with the log's end if not."""
         deadline = time.monotonic() + seconds
         while not self.ready():

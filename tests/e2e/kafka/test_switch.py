@@ -8,12 +8,14 @@ and which side it must be on follows from the moment of its acknowledgement.
 Left to session-safe switching (a later issue): a cluster that a producer comes back to remembers the sequence
 numbers of its last visit, and an idempotent producer that goes on counting is out of order there. Java counts anew
 and sends again; kafka-python gives these batches up and goes on. So its records around a return may be refused;
-none may be lost that it was told was written. Group offsets do not move with a switch either: consumers read again.
+none may be lost that it was told was written. An idempotent librdkafka producer ends with a fatal error at a return,
+so the one here goes one way only. Group offsets do not move with a switch either: consumers read again.
 """
 
 import time
 
 import pytest
+from confluent_kafka import Producer as ConfluentProducer
 from load import CLIENTS, Consumer, Producer
 from world import physical
 
@@ -169,3 +171,27 @@ def test_consumer_reads_everything(run, client):
     assert run.consumers_alive[client], consumer.complaints()
     assert not run.missing[client, "main"], consumer.complaints()
     assert not run.missing[client, "failover"], consumer.complaints()
+
+
+def test_an_idempotent_librdkafka_producer_goes_over(make_gateway, direct):
+    """A cluster that has never heard of a producer id takes its running sequence: every record once, in order."""
+    topic, gateway = "load-idempotent", make_gateway()
+    for cluster in ("main", "failover"):
+        direct[cluster].create(physical("blue", topic), PARTITIONS)
+    failed, faults = [], []
+    producer = ConfluentProducer(gateway.target("blue").librdkafka(**{
+        "enable.idempotence": True, "linger.ms": 2, "error_cb": lambda error: error.fatal() and faults.append(error)}))
+    for number in range(600):
+        if number == 300:
+            gateway.switch("failover")
+        producer.produce(topic, str(number).encode(), partition=number % PARTITIONS,
+                         on_delivery=lambda error, _: error and failed.append(error))
+        producer.poll(0.005)
+    assert producer.flush(60) == 0
+    assert not failed and not faults
+    held = {name: cluster.values(physical("blue", topic)) for name, cluster in direct.items()}
+    assert sorted(int(v) for v in held["main"] + held["failover"]) == list(range(600))
+    for name, values in held.items():
+        for partition in range(PARTITIONS):
+            numbers = [int(v) for v in values if int(v) % PARTITIONS == partition]
+            assert numbers == sorted(numbers) and numbers, f"{name}, partition {partition}"
