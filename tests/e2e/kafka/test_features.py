@@ -47,14 +47,16 @@ def create(gateway):
     return make
 
 
-def produce(target, topic, values, partition=None, **config):
-    """Write values in this order, wait for all acknowledgements; config keys with _ for dots."""
+def produce(target, topic, values, partition=None, spread=None, **config):
+    """Write values in this order, wait for all acknowledgements; all into one partition, or one after the other
+    into `spread` partitions; config keys with _ for dots."""
     failed = []
     # Only an idempotent producer keeps the order when a broker that has not heard of a new topic refuses a batch.
     config.setdefault("enable_idempotence", config.get("acks", "all") == "all")
     producer = Producer(target.librdkafka(**{key.replace("_", "."): value for key, value in config.items()}))
-    where = {} if partition is None else {"partition": partition}
-    for value in values:
+    for number, value in enumerate(values):
+        to = number % spread if spread else partition
+        where = {} if to is None else {"partition": to}
         producer.produce(topic, value, on_delivery=lambda error, _: error and failed.append(error), **where)
         producer.poll(0)
     assert producer.flush(WAIT) == 0 and not failed, failed[:3]
@@ -217,8 +219,7 @@ def test_members_share_a_topic(gateway, create, libraries, config, request):
         for count, library in enumerate(libraries, 1):
             members.append(Member(library, target, topic, group, **config))
             wait_until(lambda: shared_out(members, 6), lambda: str([(m.owned, m.fault) for m in members]))
-            for partition in range(6):
-                produce(target, topic, [f"{count}-{partition}".encode()], partition)
+            produce(target, topic, [f"{count}-{partition}".encode() for partition in range(6)], spread=6)
         leaver = members[1]
         leaver.stop()
         left = [m for m in members if m is not leaver]
@@ -234,8 +235,7 @@ def test_members_share_a_topic(gateway, create, libraries, config, request):
 def test_the_group_tool(gateway, create, java):
     """kafka-consumer-groups: list, describe in all its ways, reset, delete."""
     topic, target = create("tool", 2), gateway.target("grey")
-    for partition in (0, 1):
-        produce(target, topic, [b"x"] * 5, partition)
+    produce(target, topic, [b"x"] * 10, spread=2)
     member = Member("confluent-kafka", target, topic, "tool-group")
     try:
         wait_until(lambda: len(member.values) == 10, "the member reads")
@@ -379,9 +379,8 @@ def test_acks(gateway, create, acks):
     """acks=0 has no answer: many of them, then requests with answers on the same connections."""
     topic, target = create(f"acks-{acks}", 3), gateway.target("grey")
     values = sorted(f"{i:05}".encode() for i in range(3000))
-    for partition in range(3):
-        # With acks=0 a leader that has not heard of the new topic drops records.
-        produce(target, topic, [values[partition]], partition)
+    # With acks=0 a leader that has not heard of the new topic drops records.
+    produce(target, topic, values[:3], spread=3)
     produce(target, topic, values[3:], acks=acks, linger_ms=1, batch_num_messages=10)
     assert sorted(read(target, topic, len(values), partitions=(0, 1, 2))) == values
 
