@@ -65,8 +65,10 @@ def test_the_whole_story(tmp_path):
 
 def test_interrupted(tmp_path):
     """SIGINT in the middle stops everything that was started."""
+    # A shell that runs the tests in the background has SIGINT ignored, and so have its children.
     demo = subprocess.Popen(arguments(tmp_path / "work", "--no-registry"), stdout=subprocess.DEVNULL,
-                            start_new_session=True)
+                            start_new_session=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     deadline = time.monotonic() + 60
     while not (tmp_path / "work" / "gateway1" / "gateway1.pid").exists():
         assert time.monotonic() < deadline and demo.poll() is None
