@@ -261,8 +261,17 @@ load_vcluster(struct loading *l, const char *entry)
 		return;
 	}
 	root = load_tree(l, path, &missing);
-	if (missing) /* gone since the folder was listed */
+	if (missing) {
+		struct stat st;
+
+		/* Gone since the folder was listed, or a link that leads nowhere: that one is no
+		 * removal. */
+		if (lstat(path, &st) == 0)
+			faults_add(l->faults, FAULT_ERROR, path, 0, 0, "",
+				   "the link leads to no file: mend it, or remove it to remove the "
+				   "virtual cluster");
 		return;
+	}
 	read_defaults(&r, SECTION_VCLUSTER, vc);
 	vc->name = name;
 	vc->prefix = name;

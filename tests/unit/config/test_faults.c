@@ -558,3 +558,17 @@ Test(faults, noise)
 		cr_assert(s.snap != NULL || faults_errors(s.faults) > 0);
 	}
 }
+
+Test(faults, a_tenants_link_that_leads_nowhere)
+{
+	char path[256];
+
+	scratch_write(&s, "clusters.yaml", CLUSTERS);
+	scratch_write(&s, "vclusters/b.yaml", "");
+	snprintf(path, sizeof(path), "%s/vclusters/a.yaml", s.dir);
+	cr_assert(symlink("nowhere.yaml", path) == 0);
+	expect_load(
+	    "vclusters/a.yaml: the link leads to no file: mend it, or remove it to remove the "
+	    "virtual cluster\n",
+	    false);
+}
