@@ -3,6 +3,7 @@
  * What is done with each meaning in each direction. Start at rules[], the table; everything before
  * it is small actions on one value.
  */
+#include <stdio.h>
 #include <string.h>
 #include "base/be.h"
 #include "base/ensure.h"
@@ -279,6 +280,18 @@ set_error_text(struct rewriter *rw, const struct walk_item *item)
 	return true;
 }
 
+/* Directories are told apart by their number. Kafka's tools take them for keys, so all blank would
+ * lose some. */
+static bool
+set_log_dir(struct rewriter *rw, const struct walk_item *item)
+{
+	char name[32];
+	int length = snprintf(name, sizeof(name), "log-dir-%u", rw->log_dirs++);
+
+	rw_replace_string(rw, item, name, (size_t)length, 0);
+	return true;
+}
+
 static bool
 remember_acks(struct rewriter *rw, const struct walk_item *item)
 {
@@ -317,6 +330,9 @@ static const struct {
     [MEANING_IS_INTERNAL] = {set_zero, set_zero},
     [MEANING_RESOURCE_TYPE] = {remember_resource_type, remember_resource_type},
     [MEANING_RESOURCE_NAME] = {add_resource_prefix, strip_resource_prefix},
+    [MEANING_LOG_DIR] = {NULL, set_log_dir},
+    [MEANING_IS_CORDONED] = {NULL, set_zero},
+    [MEANING_VOLUME_BYTES] = {NULL, set_minus_one},
     [MEANING_ACKS] = {remember_acks, NULL},
 };
 
