@@ -318,10 +318,16 @@ owes_answer(const struct rewriter *rw)
 static void
 note_request(struct client *c, const struct rewriter *rw, int32_t correlation_id)
 {
+	struct pending *p;
+
 	c->up.is_silent = !owes_answer(rw);
-	if (owes_answer(rw))
-		pending_add(c, rw->key, rw->version, correlation_id, false)->is_whole =
-		    rw->named_alias;
+	if (rw->key == KA_JoinGroup)
+		groups_note(&c->groups, rw->group, rw->is_consumer);
+	if (!owes_answer(rw))
+		return;
+	p = pending_add(c, rw->key, rw->version, correlation_id, false);
+	p->is_whole = rw->named_alias;
+	p->is_consumer = rw->is_consumer;
 }
 
 static void
@@ -331,6 +337,7 @@ forward_frame(struct client *c, const struct head *head, const uint8_t *frame)
 	struct rewriter *rw = &c->request.rw;
 
 	client_context(c, &cx);
+	cx.is_consumer = c->syncs_consumers;
 	if (!rewrite_frame(rw, &cx, KAFKA_REQUEST, head->key, head->version, c->in.buf, frame,
 			   head->size)) {
 		refuse(c, "request.malformed", head, rw->error);

@@ -24,6 +24,7 @@
 #include "loop/loop.h"
 #include "net/buf.h"
 #include "net/outq.h"
+#include "proxy/groups.h"
 #include "proxy/rewrite.h"
 #include "proxy/world.h"
 
@@ -70,6 +71,7 @@ struct pending {
 	int16_t version;
 	bool is_local;
 	bool is_whole;      /* its answer may not be streamed: an alias is among the names */
+	bool is_consumer;   /* JoinGroup and SyncGroup: as the request said */
 	struct segs answer; /* is_local: ready to go when its turn comes */
 };
 
@@ -113,6 +115,8 @@ struct client {
 	struct stream request;
 	struct stream response;
 	struct upstream up;
+	struct groups groups; /* that it has joined */
+	bool syncs_consumers; /* the SyncGroup being handled is of a group of consumers */
 };
 
 /* Takes over an accepted socket. */

@@ -9,6 +9,10 @@
 /* Bytes of the longest varint that anybody reads. */
 #define VARINT_MAX 5
 
+/* A frame goes out in so many segments at most (a name takes two): a frame of names of one byte
+ * each must not become many times its size in the book-keeping. */
+#define PIECES_MAX (1 << 20)
+
 /* Notes why the frame cannot be rewritten, with the field's path; always false. */
 bool rw_fail(struct rewriter *rw, uint16_t field, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -8,7 +8,10 @@
 #include "base/be.h"
 #include "base/ensure.h"
 #include "kafka/errors.h"
+#include "kafka/kafka_ids.h"
 #include "kafka/meaning.h"
+#include "proxy/embedded.h"
+#include "proxy/groups.h"
 #include "proxy/pattern.h"
 #include "proxy/rewriting.h"
 
@@ -69,6 +72,13 @@ to_physical(struct rewriter *rw, const struct walk_item *item)
 	names_to_physical(&rw->cx->names, rw->api, rw->cx->refuse_topics, item->value, item->length,
 			  &name);
 	return put_physical(rw, item, &name);
+}
+
+static bool
+group_to_physical(struct rewriter *rw, const struct walk_item *item)
+{
+	rw->group = groups_hash(item->value, item->length);
+	return add_prefix(rw, item);
 }
 
 static bool
@@ -187,6 +197,31 @@ cursor_to_virtual(struct rewriter *rw, const struct walk_item *item)
 	if (name.owner == NAME_FOREIGN || name.resource_type != 0)
 		return rw_drop_struct(rw, item);
 	return put_virtual(rw, item, &name);
+}
+
+/* -- rules: embedded bytes */
+
+static bool
+remember_protocol_type(struct rewriter *rw, const struct walk_item *item)
+{
+	static const char consumer[] = "consumer";
+
+	if (!item->null)
+		rw->is_consumer = item->length == strlen(consumer) &&
+				  memcmp(item->value, consumer, item->length) == 0;
+	return true;
+}
+
+static bool
+rewrite_subscription(struct rewriter *rw, const struct walk_item *item)
+{
+	return embedded_rewrite(rw, item, &kafka_messages[KM_ConsumerProtocolSubscription]);
+}
+
+static bool
+rewrite_assignment(struct rewriter *rw, const struct walk_item *item)
+{
+	return embedded_rewrite(rw, item, &kafka_messages[KM_ConsumerProtocolAssignment]);
 }
 
 /* -- rules: lists of everything */
@@ -468,7 +503,10 @@ static const struct {
     [MEANING_TOPIC_NAME] = {to_physical, to_virtual},
     [MEANING_CURSOR_TOPIC] = {to_physical, cursor_to_virtual},
     [MEANING_TOPIC_ID] = {set_zero, set_zero},
-    [MEANING_GROUP_ID] = {add_prefix, strip_prefix},
+    [MEANING_GROUP_ID] = {group_to_physical, strip_prefix},
+    [MEANING_PROTOCOL_TYPE] = {remember_protocol_type, remember_protocol_type},
+    [MEANING_SUBSCRIPTION] = {rewrite_subscription, rewrite_subscription},
+    [MEANING_ASSIGNMENT] = {rewrite_assignment, rewrite_assignment},
     [MEANING_TRANSACTIONAL_ID] = {add_prefix, strip_prefix},
     [MEANING_TRANSACTIONAL_ID_PATTERN] = {confine_pattern, NULL},
     [MEANING_COORDINATOR_KEY] = {add_prefix, strip_coordinator_key},

@@ -260,6 +260,7 @@ pass_answer(struct client *c, const struct pending *p, size_t size)
 	struct rewrite_context cx;
 
 	client_context(c, &cx);
+	cx.is_consumer = p->is_consumer;
 	if (!rewrite_frame(rw, &cx, KAFKA_RESPONSE, p->key, p->version, c->up.in.buf,
 			   inbuf_at(&c->up.in) + 4, size)) {
 		answer_refused(c, p, rw->error);
