@@ -48,6 +48,9 @@ enum meaning {
 				  dropped */
 	MEANING_LISTED_TYPE,   /* what kinds of config resources are asked for: topics and groups */
 	MEANING_LISTED_NAME,   /* topic or group name, the type of which follows */
+	MEANING_CLIENT_ID,     /* of a request's header: one that carries rights loses them */
+	MEANING_CONFIG_NAME,   /* says what the CONFIG_VALUE behind it is */
+	MEANING_CONFIG_VALUE,  /* a few hold numbers of brokers, or a topic: rewritten */
 	MEANING_PROTOCOL_TYPE, /* of a group: only the bytes of "consumer" are read */
 	MEANING_SUBSCRIPTION,  /* bytes of the consumer protocol: the names inside are rewritten */
 	MEANING_ASSIGNMENT,    /* likewise */

@@ -85,6 +85,7 @@ struct rewriter {
 	/* What fields say about their neighbours. */
 	int error_code;
 	int resource_type;
+	unsigned config;           /* 1 + row of the latest config name in configs.c; 0: passes */
 	uint8_t *resource_type_at; /* where that is in the input */
 	uint8_t *max_bytes_at;     /* Fetch: likewise */
 	bool is_consumer;          /* the group's protocol is the consumers' */

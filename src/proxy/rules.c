@@ -10,6 +10,7 @@
 #include "kafka/errors.h"
 #include "kafka/kafka_ids.h"
 #include "kafka/meaning.h"
+#include "proxy/configs.h"
 #include "proxy/embedded.h"
 #include "proxy/groups.h"
 #include "proxy/pattern.h"
@@ -222,6 +223,18 @@ static bool
 rewrite_assignment(struct rewriter *rw, const struct walk_item *item)
 {
 	return embedded_rewrite(rw, item, &kafka_messages[KM_ConsumerProtocolAssignment]);
+}
+
+/* -- rules: the client's own name */
+
+/* Some names carry rights with Kafka: __admin_client may write to topics of Kafka itself. */
+static bool
+disarm_client_id(struct rewriter *rw, const struct walk_item *item)
+{
+	(void)rw;
+	if (item->length >= 2 && memcmp(item->value, "__", 2) == 0)
+		*rw_writable(item->value) = '-';
+	return true;
 }
 
 /* -- rules: lists of everything */
@@ -530,6 +543,9 @@ static const struct {
     [MEANING_RESOURCE_NAME] = {resource_to_physical, resource_to_virtual},
     [MEANING_LISTED_TYPE] = {keep_own_type, NULL},
     [MEANING_LISTED_NAME] = {NULL, strip_listed_name},
+    [MEANING_CLIENT_ID] = {disarm_client_id, NULL},
+    [MEANING_CONFIG_NAME] = {config_note_name, config_note_name},
+    [MEANING_CONFIG_VALUE] = {config_rewrite_value, config_rewrite_value},
     [MEANING_LOG_DIR] = {NULL, set_log_dir},
     [MEANING_IS_CORDONED] = {NULL, set_zero},
     [MEANING_VOLUME_BYTES] = {NULL, set_minus_one},
@@ -542,8 +558,6 @@ rule_apply(struct rewriter *rw, const struct walk_item *item)
 {
 	rule_fn rule;
 
-	if (rw->in_header)
-		return true;
 	rule = rw->direction == KAFKA_REQUEST ? rules[kafka_meanings[item->field]].request
 					      : rules[kafka_meanings[item->field]].response;
 	return rule == NULL || rule(rw, item);

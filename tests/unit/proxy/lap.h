@@ -14,9 +14,10 @@
 
 #define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 
-static const struct slot slots[] = {{.broker_id = 1, .present = true}};
+static const struct slot slots[] = {{.broker_id = 5, .present = true},
+				    {.broker_id = 17, .present = true}};
 static const struct route route = {
-    .logical = "main", .cluster = "main", .slots = slots, .slots_count = 1};
+    .logical = "main", .cluster = "main", .slots = slots, .slots_count = 2};
 
 /* Sorted by topic, and by physical. */
 static const struct alias aliases[] = {
