@@ -8,6 +8,8 @@ import pytest
 from runner import run_ways
 
 CLIENTS = matrix.clients()
+# Lines of its log that tell of a request or an answer that it did not like.
+TROUBLE = r"^\S+ (warn|error) "
 
 
 def pytest_generate_tests(metafunc):
@@ -27,7 +29,7 @@ def explain(client, reports, gateway, since):
             print(f"    {line}")
         print(report.diagnostics)
     print("--- what the gateway refused or found wrong meanwhile")
-    for line in gateway.log_lines(r"level=(warn|error)|refus|reject|unknown|not offered|protocol")[since:][-40:]:
+    for line in gateway.log_lines(TROUBLE)[since:][-40:]:
         print(line)
 
 
@@ -46,7 +48,7 @@ def check_way(client, name, report, denied):
 def test_same_as_direct(client, ways, gateway, tmp_path):
     """All steps, both ways at once: each as it must be, and so both the same."""
     run = f"r{secrets.token_hex(3)}"
-    since = len(gateway.log_lines(r"level=(warn|error)|refus|reject|unknown|not offered|protocol"))
+    since = len(gateway.log_lines(TROUBLE))
     reports = run_ways(ways, client, run, str(tmp_path), matrix.READONLY)
     explain(client, reports, gateway, since)
     for way in ways:

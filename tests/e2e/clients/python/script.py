@@ -26,6 +26,12 @@ STEPS = ("versions", "create", "create-again", "list", "describe", "describe-con
 RETRIABLE = {"UNKNOWN_TOPIC_OR_PARTITION", "NOT_LEADER_OR_FOLLOWER", "COORDINATOR_NOT_AVAILABLE",
              "COORDINATOR_LOAD_IN_PROGRESS", "NOT_COORDINATOR", "NON_EMPTY_GROUP", "CONCURRENT_TRANSACTIONS"}
 
+# Kafka's numbers of errors, for libraries with names of their own.
+NAMES = {3: "UNKNOWN_TOPIC_OR_PARTITION", 6: "NOT_LEADER_OR_FOLLOWER", 10: "MESSAGE_TOO_LARGE",
+         14: "COORDINATOR_LOAD_IN_PROGRESS", 15: "COORDINATOR_NOT_AVAILABLE", 16: "NOT_COORDINATOR",
+         17: "INVALID_TOPIC_EXCEPTION", 29: "TOPIC_AUTHORIZATION_FAILED", 36: "TOPIC_ALREADY_EXISTS",
+         51: "CONCURRENT_TRANSACTIONS", 68: "NON_EMPTY_GROUP"}
+
 
 class KafkaError(Exception):
     """An error that the cluster answered; `name` as Kafka spells it."""
@@ -33,6 +39,11 @@ class KafkaError(Exception):
     def __init__(self, name):
         super().__init__(name)
         self.name = name
+
+
+def by_number(code):
+    """The exception for one of Kafka's numbers."""
+    return KafkaError(NAMES.get(code, f"error {code}"))
 
 
 class Library:
@@ -46,6 +57,14 @@ class Library:
     def versions(self):
         """Contact the cluster; the library's own version."""
         raise NotImplementedError
+
+    def keywords(self, **more):
+        """Address and login as kafka-python and aiokafka call them."""
+        conf = {"bootstrap_servers": self.bootstrap.split(","), **more}
+        if self.token:
+            conf.update(security_protocol="SASL_PLAINTEXT", sasl_mechanism="PLAIN", sasl_plain_username=self.user,
+                        sasl_plain_password=self.token)
+        return conf
 
     def create(self, topic, partitions):
         """Create a topic with one replica."""
