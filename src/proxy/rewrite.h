@@ -74,6 +74,7 @@ struct rewriter {
 	int error_code;
 	int resource_type;
 	int vnode; /* of the latest BROKER_ID or COORDINATOR_ID; -1 where the id was negative */
+	unsigned log_dirs; /* seen so far */
 	/* What the caller wants to know. */
 	int acks;        /* Produce: 1 unless the field says otherwise */
 	char error[240]; /* why it failed: what and where, for the log */

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the rewriter's parts have in common: emit.c (changing a frame), rules.c (what is done with
+ * each meaning), rewrite.c (the engine). Private to proxy/.
+ */
+#pragma once
+#include "proxy/rewrite.h"
+
+/* Bytes of the longest varint that anybody reads. */
+#define VARINT_MAX 5
+
+/* Notes why the frame cannot be rewritten, with the field's path; always false. */
+bool rw_fail(struct rewriter *rw, uint16_t field, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Appends bytes of a buf (a reference is taken) or static ones (buf NULL) to the outgoing frame. */
+void rw_emit(struct rewriter *rw, struct buf *buf, const uint8_t *at, size_t length);
+/* Appends a copy of bytes; at most SCRATCH_MAX. */
+void rw_emit_copy(struct rewriter *rw, const void *bytes, size_t length);
+/* Passes the input up to `until` on as it is. */
+void rw_flush_span(struct rewriter *rw, const uint8_t *until);
+
+/* The input may be changed in place: it was read from a socket into a block that only this
+ * connection's segments refer to. */
+uint8_t *rw_writable(const uint8_t *at);
+/* Writes an integer over the item's, in its own width. */
+void rw_put_number(const struct walk_item *item, int64_t number);
+/* Replaces a string by prefix + the last `keep` bytes of what it was. */
+void rw_replace_string(struct rewriter *rw, const struct walk_item *item, const char *prefix,
+		       size_t prefix_length, size_t keep);
+/* Replaces a nullable string by null. */
+void rw_replace_null(struct rewriter *rw, const struct walk_item *item);
+
+/* The innermost construct around the item being walked. */
+struct rewrite_level *rw_level_top(struct rewriter *rw);
+/* Leaves out an element of an array of leaves. */
+void rw_drop_leaf(struct rewriter *rw, const struct walk_item *item);
+/* Leaves out what the item belongs to: its own array's element, or the innermost struct element
+ * around it. false: there is none, or the frame's size is promised. */
+bool rw_drop_element(struct rewriter *rw, const struct walk_item *item);
+
+/* rules.c: does with a value what its meaning asks for in this direction. */
+bool rule_apply(struct rewriter *rw, const struct walk_item *item);

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is done with each meaning in each direction. Start at rules[], the table; everything before
+ * it is small actions on one value.
+ */
+#include <stdio.h>
+#include <string.h>
+#include "base/be.h"
+#include "base/ensure.h"
+#include "kafka/errors.h"
+#include "kafka/meaning.h"
+#include "proxy/rewriting.h"
+
+#define NO_CLIENT_HOST "/0.0.0.0"
+
+/* Config resource types (org.apache.kafka.common.config.ConfigResource). */
+enum { RESOURCE_TOPIC = 2, RESOURCE_GROUP = 32 };
+
+/* An action on one value; false: rw->error is set. */
+typedef bool (*rule_fn)(struct rewriter *rw, const struct walk_item *item);
+
+/* -- rules: names */
+
+static bool
+add_prefix(struct rewriter *rw, const struct walk_item *item)
+{
+	if (item->null)
+		return true;
+	if (rw->cx->prefix_length + item->length > INT16_MAX)
+		return rw_fail(rw, item->field, "a name of %zu bytes is too long", item->length);
+	if (rw->streaming && item->size - item->length >= VARINT_MAX)
+		return rw_fail(rw, item->field,
+			       "a length of %zu bytes leaves no room for a longer one",
+			       item->size - item->length);
+	rw_replace_string(rw, item, rw->cx->prefix, rw->cx->prefix_length, item->length);
+	return true;
+}
+
+/* A topic's virtual name must be legal by itself: with the prefix even "" or ".." would be. Such a
+ * name goes out bare, and the broker refuses it as it would without a gateway. */
+static bool
+add_topic_prefix(struct rewriter *rw, const struct walk_item *item)
+{
+	bool dots = item->length <= 2 && memcmp(item->value, "..", item->length) == 0;
+
+	if (!item->null && dots) {
+		if (rw->streaming)
+			return rw_fail(rw, item->field, "not a legal topic name");
+		return true;
+	}
+	return add_prefix(rw, item);
+}
+
+static bool
+has_prefix(const struct rewriter *rw, const struct walk_item *item)
+{
+	return item->length >= rw->cx->prefix_length &&
+	       memcmp(item->value, rw->cx->prefix, rw->cx->prefix_length) == 0;
+}
+
+/* What is not the tenant's own does not exist for it. */
+static bool
+strip_prefix(struct rewriter *rw, const struct walk_item *item)
+{
+	if (item->null)
+		return true;
+	if (!has_prefix(rw, item))
+		return rw_drop_element(rw, item);
+	rw_replace_string(rw, item, "", 0, item->length - rw->cx->prefix_length);
+	return true;
+}
+
+/* The physical topic whose name is just the prefix has no virtual name. */
+static bool
+strip_topic_prefix(struct rewriter *rw, const struct walk_item *item)
+{
+	if (!item->null && item->length == rw->cx->prefix_length && !rw->streaming)
+		return rw_drop_element(rw, item);
+	return strip_prefix(rw, item);
+}
+
+/* FindCoordinator: an error answer of version 0 to 3 has no key, and batched answers repeat the one
+ * asked for. */
+static bool
+strip_coordinator_key(struct rewriter *rw, const struct walk_item *item)
+{
+	if (item->length == 0)
+		return true;
+	return strip_prefix(rw, item);
+}
+
+static bool
+check_coordinator_type(struct rewriter *rw, const struct walk_item *item)
+{
+	if (item->number == 0 || item->number == 1)
+		return true;
+	return rw_fail(rw, item->field, "coordinator type %lld is not offered",
+		       (long long)item->number);
+}
+
+static bool
+remember_resource_type(struct rewriter *rw, const struct walk_item *item)
+{
+	rw->resource_type = (int)item->number;
+	return true;
+}
+
+static bool
+is_own_resource_type(const struct rewriter *rw)
+{
+	return rw->resource_type == RESOURCE_TOPIC || rw->resource_type == RESOURCE_GROUP;
+}
+
+/* Configs of brokers, loggers and client metrics are the operator's. */
+static bool
+add_resource_prefix(struct rewriter *rw, const struct walk_item *item)
+{
+	if (!is_own_resource_type(rw))
+		return rw_drop_element(rw, item);
+	return rw->resource_type == RESOURCE_TOPIC ? add_topic_prefix(rw, item)
+						   : add_prefix(rw, item);
+}
+
+static bool
+strip_resource_prefix(struct rewriter *rw, const struct walk_item *item)
+{
+	if (!is_own_resource_type(rw))
+		return rw_drop_element(rw, item);
+	return rw->resource_type == RESOURCE_TOPIC ? strip_topic_prefix(rw, item)
+						   : strip_prefix(rw, item);
+}
+
+/* -- rules: nodes */
+
+/* Towards clients: broker id to vnode. In an array of ids an unknown one is left out. */
+static bool
+node_to_vnode(struct rewriter *rw, const struct walk_item *item)
+{
+	int vnode;
+
+	if (item->number < 0)
+		return true;
+	vnode = route_vnode(rw->cx->route, (int32_t)item->number);
+	if (vnode < 0 && kafka_fields[item->field].array && !rw->streaming) {
+		rw_drop_leaf(rw, item);
+		return true;
+	}
+	rw_put_number(item, vnode);
+	return true;
+}
+
+/* Towards brokers: vnode to broker id, as in the replica assignments of CreateTopics. A vnode that
+ * is not there keeps its number made negative, so that the broker refuses it. */
+static bool
+vnode_to_node(struct rewriter *rw, const struct walk_item *item)
+{
+	const struct route *route = rw->cx->route;
+
+	if (item->number < 0)
+		return true;
+	if ((uint64_t)item->number < route->slots_count)
+		rw_put_number(item, route->slots[item->number].broker_id);
+	else
+		rw_put_number(item, -1 - item->number);
+	return true;
+}
+
+static bool
+broker_to_vnode(struct rewriter *rw, const struct walk_item *item)
+{
+	rw->vnode = item->number < 0 ? -1 : route_vnode(rw->cx->route, (int32_t)item->number);
+	if (item->number >= 0 && rw->vnode < 0)
+		return rw_drop_element(rw, item);
+	rw_put_number(item, rw->vnode);
+	return true;
+}
+
+/* A coordinator on a broker not known yet: the first vnode answers NOT_COORDINATOR, and the client
+ * asks again. */
+static bool
+coordinator_to_vnode(struct rewriter *rw, const struct walk_item *item)
+{
+	rw->vnode = item->number < 0 ? -1 : route_vnode(rw->cx->route, (int32_t)item->number);
+	if (item->number >= 0 && rw->vnode < 0)
+		rw->vnode = 0;
+	rw_put_number(item, rw->vnode);
+	return true;
+}
+
+static bool
+set_host(struct rewriter *rw, const struct walk_item *item)
+{
+	const char *host = rw->vnode >= 0 ? rw->cx->advertised_host : "";
+
+	rw_replace_string(rw, item, host, strlen(host), 0);
+	return true;
+}
+
+static bool
+set_port(struct rewriter *rw, const struct walk_item *item)
+{
+	rw_put_number(item, rw->vnode >= 0 ? rw->cx->port_start + rw->vnode : -1);
+	return true;
+}
+
+/* -- rules: constants */
+
+static bool
+set_minus_one(struct rewriter *rw, const struct walk_item *item)
+{
+	(void)rw;
+	rw_put_number(item, -1);
+	return true;
+}
+
+static bool
+set_zero(struct rewriter *rw, const struct walk_item *item)
+{
+	(void)rw;
+	memset(rw_writable(item->start), 0, item->size);
+	return true;
+}
+
+static bool
+set_operations_omitted(struct rewriter *rw, const struct walk_item *item)
+{
+	(void)rw;
+	rw_put_number(item, INT32_MIN);
+	return true;
+}
+
+static bool
+set_null(struct rewriter *rw, const struct walk_item *item)
+{
+	if (item->null)
+		return true;
+	if (kafka_versions_has(kafka_fields[item->field].nullable, rw->version))
+		rw_replace_null(rw, item);
+	else
+		rw_replace_string(rw, item, "", 0, 0);
+	return true;
+}
+
+static bool
+set_cluster_id(struct rewriter *rw, const struct walk_item *item)
+{
+	rw_replace_string(rw, item, rw->cx->cluster_id, strlen(rw->cx->cluster_id), 0);
+	return true;
+}
+
+static bool
+set_client_host(struct rewriter *rw, const struct walk_item *item)
+{
+	rw_replace_string(rw, item, NO_CLIENT_HOST, strlen(NO_CLIENT_HOST), 0);
+	return true;
+}
+
+/* -- rules: texts and facts for the caller */
+
+static bool
+remember_error_code(struct rewriter *rw, const struct walk_item *item)
+{
+	rw->error_code = (int)item->number;
+	return true;
+}
+
+/* A broker's sentence may name physical topics, other tenants' topics or hosts: ours stands for it.
+ */
+static bool
+set_error_text(struct rewriter *rw, const struct walk_item *item)
+{
+	const char *text = kafka_error_text(rw->error_code);
+
+	if (item->null || item->length == 0)
+		return true;
+	if (rw->streaming)
+		return rw_fail(rw, item->field,
+			       "an error text in a frame whose size is already promised");
+	rw_replace_string(rw, item, text, strlen(text), 0);
+	return true;
+}
+
+/* Directories are told apart by their number. Kafka's tools take them for keys, so all blank would
+ * lose some. */
+static bool
+set_log_dir(struct rewriter *rw, const struct walk_item *item)
+{
+	char name[32];
+	int length = snprintf(name, sizeof(name), "log-dir-%u", rw->log_dirs++);
+
+	rw_replace_string(rw, item, name, (size_t)length, 0);
+	return true;
+}
+
+static bool
+remember_acks(struct rewriter *rw, const struct walk_item *item)
+{
+	rw->acks = (int)item->number;
+	return true;
+}
+
+/* The action for a meaning in a request and in a response; NULL: it passes. DROP_TAG is seen to
+ * where tags begin. */
+static const struct {
+	rule_fn request;
+	rule_fn response;
+} rules[MEANING_COUNT] = {
+    [MEANING_ERROR_CODE] = {NULL, remember_error_code},
+    [MEANING_ERROR_MESSAGE] = {NULL, set_error_text},
+    [MEANING_TOPIC_NAME] = {add_topic_prefix, strip_topic_prefix},
+    [MEANING_TOPIC_ID] = {set_zero, set_zero},
+    [MEANING_GROUP_ID] = {add_prefix, strip_prefix},
+    [MEANING_TRANSACTIONAL_ID] = {add_prefix, strip_prefix},
+    [MEANING_COORDINATOR_KEY] = {add_prefix, strip_coordinator_key},
+    [MEANING_COORDINATOR_TYPE] = {check_coordinator_type, NULL},
+    [MEANING_NODE_ID] = {vnode_to_node, node_to_vnode},
+    [MEANING_BROKER_ID] = {vnode_to_node, broker_to_vnode},
+    [MEANING_COORDINATOR_ID] = {vnode_to_node, coordinator_to_vnode},
+    [MEANING_NO_NODE] = {set_minus_one, set_minus_one},
+    [MEANING_REPLICA_ID] = {set_minus_one, set_minus_one},
+    [MEANING_HOST] = {NULL, set_host},
+    [MEANING_PORT] = {NULL, set_port},
+    [MEANING_RACK] = {NULL, set_null},
+    [MEANING_LEADER_EPOCH] = {set_minus_one, set_minus_one},
+    [MEANING_FETCH_SESSION_ID] = {set_zero, set_zero},
+    [MEANING_FETCH_SESSION_EPOCH] = {set_minus_one, set_minus_one},
+    [MEANING_CLUSTER_ID] = {set_null, set_cluster_id},
+    [MEANING_AUTHORIZED_OPS] = {NULL, set_operations_omitted},
+    [MEANING_CLIENT_HOST] = {NULL, set_client_host},
+    [MEANING_IS_INTERNAL] = {set_zero, set_zero},
+    [MEANING_RESOURCE_TYPE] = {remember_resource_type, remember_resource_type},
+    [MEANING_RESOURCE_NAME] = {add_resource_prefix, strip_resource_prefix},
+    [MEANING_LOG_DIR] = {NULL, set_log_dir},
+    [MEANING_IS_CORDONED] = {NULL, set_zero},
+    [MEANING_VOLUME_BYTES] = {NULL, set_minus_one},
+    [MEANING_ACKS] = {remember_acks, NULL},
+};
+
+bool
+rule_apply(struct rewriter *rw, const struct walk_item *item)
+{
+	rule_fn rule;
+
+	if (rw->in_header)
+		return true;
+	rule = rw->direction == KAFKA_REQUEST ? rules[kafka_meanings[item->field]].request
+					      : rules[kafka_meanings[item->field]].response;
+	return rule == NULL || rule(rw, item);
+}
