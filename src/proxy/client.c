@@ -617,6 +617,15 @@ unit_wanted(const struct client *c)
 	return 4 + (size_t)be_get32(inbuf_at(&c->in));
 }
 
+/* A producer with acks=0 closes as soon as it has sent: what the gateway took from it still goes to
+ * the broker. */
+static void
+client_left(struct client *c, const char *why)
+{
+	upstream_leave(c);
+	client_close(c, why);
+}
+
 static void
 read_requests(struct client *c)
 {
@@ -633,10 +642,10 @@ read_requests(struct client *c)
 		case READ_AGAIN:
 			return;
 		case READ_EOF:
-			client_close(c, "the client closed the connection");
+			client_left(c, "the client closed the connection");
 			return;
 		case READ_FAILED:
-			client_close(c, strerror(errno));
+			client_left(c, strerror(errno));
 			return;
 		}
 	}
