@@ -24,6 +24,19 @@ def pytest_addoption(parser):
     parser.addoption("--full", action="store_true", help="all clients and tools, not just the quick ones")
 
 
+def pytest_configure(config):
+    """The mark of what is slow."""
+    config.addinivalue_line("markers", "full: only with --full")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Without --full the marked tests are not chosen; they do not count as skipped."""
+    if not config.getoption("--full"):
+        left_out = [item for item in items if item.get_closest_marker("full")]
+        config.hook.pytest_deselected(left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
     """One cluster of three brokers, so that leaders and coordinators are on different ones."""

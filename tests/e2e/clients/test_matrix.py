@@ -12,14 +12,6 @@ CLIENTS = matrix.clients()
 TROUBLE = r"^\S+ (warn|error) "
 
 
-def pytest_generate_tests(metafunc):
-    """One test a client; the slow ones only with --full."""
-    if "client" in metafunc.fixturenames:
-        full = metafunc.config.getoption("--full")
-        chosen = [client for client in CLIENTS.values() if full or client.quick]
-        metafunc.parametrize("client", chosen, ids=[f"{c.language}-{c.name}" for c in chosen])
-
-
 def explain(client, reports, gateway, since):
     """What helps to find out why: shown with a failed test."""
     print(f"client {client.name} {client.version}")
@@ -45,6 +37,9 @@ def check_way(client, name, report, denied):
     assert report.outcomes == wanted, f"{name}: outcomes"
 
 
+@pytest.mark.parametrize("client", [
+    pytest.param(client, id=f"{client.language}-{client.name}", marks=[] if client.quick else [pytest.mark.full])
+    for client in CLIENTS.values()])
 def test_same_as_direct(client, ways, gateway, tmp_path):
     """All steps, both ways at once: each as it must be, and so both the same."""
     run = f"r{secrets.token_hex(3)}"

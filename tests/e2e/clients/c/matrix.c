@@ -353,6 +353,7 @@ step_create_partitions(const char *arg, char *out)
 	rd_kafka_NewPartitions_destroy(new);
 	if (err == 0)
 		err = wait_partitions(topic, PARTITIONS, &led);
+	sleep(1); /* for the brokers that were not asked */
 	snprintf(out, OUT_SIZE, "%d", led);
 	return err;
 }

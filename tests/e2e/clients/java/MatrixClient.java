@@ -294,7 +294,9 @@ public final class MatrixClient {
 
 	private Object createPartitions() throws Exception {
 		settle(() -> get(admin.createPartitions(Collections.singletonMap(main, NewPartitions.increaseTo(4))).all()), null);
-		return describeSettled(main, 4).get("partitions");
+		Object led = describeSettled(main, 4).get("partitions");
+		Thread.sleep(1000); // for the brokers that were not asked
+		return led;
 	}
 
 	private Object deleteTopics() throws Exception {

@@ -283,7 +283,9 @@ class Script:
 
     def create_partitions(self):
         settle(lambda: self.library.grow(self.main, 4))
-        return settle(lambda: self.library.describe(self.main), (4, 1))[0]
+        led = settle(lambda: self.library.describe(self.main), (4, 1))[0]
+        time.sleep(1)  # for the brokers that were not asked
+        return led
 
     # -- producing -------------------------------------------------------------------------------
 
