@@ -68,7 +68,7 @@ class Tools:
         """A topic, once it shows."""
         self("kafka-topics", "--create", "--topic", self.name(what), "--partitions", str(partitions),
              "--replication-factor", "1")
-        wait_until(lambda: f"RUN-{what}" in self("kafka-topics", "--list", WAIT).split(), f"{what} shows")
+        wait_until(lambda: f"RUN-{what}" in self("kafka-topics", "--list").split(), f"{what} shows", WAIT)
 
     def produce(self, what, values):
         """By the console producer."""
@@ -292,7 +292,7 @@ def test_connect_file_source(both):
         worker = Running([installed("connect"), "worker.properties", "job.properties"], dict(os.environ),
                          tools.directory, "connect")
         try:
-            wait_until(lambda: tools.lines("kafka-topics", "--list", WAIT) or worker.popen.poll() is not None,
+            wait_until(lambda: tools.lines("kafka-topics", "--list") or worker.popen.poll() is not None,
                        lambda: worker.text("err")[-4000:], WAIT)
             return tools.lines("kafka-topics", "--list"), tools.consume("file", 25)
         finally:
