@@ -450,6 +450,21 @@ begin_wait(struct client *c, const struct head *head)
 		  KV_STR("why", c->hold != NULL ? "switch" : "no broker is known yet"));
 }
 
+/* Denied, or not known: told with the reason of apis.def. */
+static void
+refuse_api(struct client *c, const struct head *head)
+{
+	const char *name = "unknown";
+	const char *why = api_denied(head->key, &name);
+	char text[256];
+
+	if (why == NULL)
+		snprintf(text, sizeof(text), "an API that is not offered");
+	else
+		snprintf(text, sizeof(text), "%s is denied: %s", name, why);
+	refuse(c, "request.unsupported", head, text);
+}
+
 /* Is it something that this gateway offers, to this client, now? Otherwise the connection is
  * closed, as a broker does. */
 static bool
@@ -459,7 +474,7 @@ check_head(struct client *c, struct head *head)
 
 	head->api = api_find(head->key);
 	if (head->api == NULL) {
-		refuse(c, "request.unsupported", head, "an API that is not offered");
+		refuse_api(c, head);
 		return false;
 	}
 	if (c->state == CLIENT_GREETING && (head->api->flags & API_BEFORE_AUTH) == 0) {
