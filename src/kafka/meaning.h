@@ -37,6 +37,7 @@ enum meaning {
 				 */
 	MEANING_FETCH_SESSION_ID,    /* 0 both ways: fetches are sessionless (protocol.md 2b) */
 	MEANING_FETCH_SESSION_EPOCH, /* -1 in requests */
+	MEANING_FETCH_MAX_BYTES,     /* lowered where the answer cannot be streamed (aliases) */
 	MEANING_CLUSTER_ID,          /* the vcluster's own cluster id */
 	MEANING_AUTHORIZED_OPS,      /* INT32_MIN, "omitted": the bits would describe the gateway's
 					principal */

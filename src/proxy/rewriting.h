@@ -34,6 +34,12 @@ void rw_wrap_string(struct rewriter *rw, const struct walk_item *item, const cha
 /* Replaces a nullable string by null. */
 void rw_replace_null(struct rewriter *rw, const struct walk_item *item);
 
+/* A streamed frame: what has come up to the item's end is known; each of `names` more names will
+ * change the size by the prefix. */
+bool rw_promise(struct rewriter *rw, const struct walk_item *item, uint32_t names);
+/* The element around a name that came back only to be refused: its error codes become this one. */
+void rw_refuse_element(struct rewriter *rw, int error);
+
 /* The innermost construct around the item being walked. */
 struct rewrite_level *rw_level_top(struct rewriter *rw);
 /* Leaves out an element of an array of leaves. */
