@@ -12,11 +12,14 @@ E2E = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.dirname(E2E)), "contrib"), os.path.join(E2E, "kafka")]
 
 import kafkalab  # noqa: E402  (needs the path above)
+import matrix  # noqa: E402
 import neighbour  # noqa: E402
 import world  # noqa: E402
 from runner import Way  # noqa: E402
 
 TENANT = "blue"
+# The topic behind the tenant's read-only alias, which no client may see by this name.
+SHARED = "oWnEdByNoTeNaNt"
 
 
 def pytest_addoption(parser):
@@ -52,6 +55,10 @@ def lab(tmp_path_factory):
 def gateway(lab, tmp_path_factory):
     """The gateway, with the tenants blue (the tests') and green (the neighbour); checked at its end."""
     gateway = world.LabGateway(tmp_path_factory.mktemp("gateway"), lab.clusters, vclusters=[TENANT, "green"])
+    world.Direct(lab.clusters["main"]).create(SHARED)
+    gateway.write_vcluster(TENANT, f"prefix: {world.physical(TENANT, '')}\nusers: {{}}\ntopics:\n"
+                                   f"  {matrix.READONLY}:\n    physical: {SHARED}\n    read.only: true\n")
+    gateway.prefixes.append(SHARED)
     with contextlib.ExitStack() as stack:
         stack.callback(gateway.close)
         gateway.start()

@@ -10,8 +10,8 @@ import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# A tenant's read-only alias that clients try to write to; None until the gateway serves aliases.
-READONLY = None
+# The tenant's read-only alias that clients try to write to.
+READONLY = "shared"
 
 PRODUCE = ("produce-acks-0", "produce-acks-1", "produce-acks-all", "produce-none", "produce-gzip", "produce-snappy",
            "produce-lz4", "produce-zstd", "produce-idempotent")
