@@ -20,6 +20,8 @@
 #include "net/buf.h"
 #include "proxy/world.h"
 
+struct own_topics;
+
 /* What rewriting needs to know. Borrowed for the call (streams: must live until the stream ends).
  */
 struct rewrite_context {
@@ -30,6 +32,8 @@ struct rewrite_context {
 	const char *cluster_id;
 	int32_t port_start;
 	struct scratch *scratch;
+	const struct own_topics *own; /* a request: what stands in place of "all"; or NULL */
+	bool is_expanded;             /* a response: its request had such */
 };
 
 /* One construct around the item being walked. */
@@ -75,6 +79,7 @@ struct rewriter {
 	int resource_type;
 	int vnode; /* of the latest BROKER_ID or COORDINATOR_ID; -1 where the id was negative */
 	unsigned log_dirs; /* seen so far */
+	bool is_expanded;  /* "all" was replaced by what the tenant has */
 	/* What the caller wants to know. */
 	int acks;        /* Produce: 1 unless the field says otherwise */
 	char error[240]; /* why it failed: what and where, for the log */

@@ -261,7 +261,14 @@ static bool
 remember_error_code(struct rewriter *rw, const struct walk_item *item)
 {
 	rw->error_code = (int)item->number;
-	return true;
+	return !rw->cx->is_expanded || expand_check_error(rw, item);
+}
+
+/* Naming a topic must not make it: a list of all topics never does. */
+static bool
+set_no_creation(struct rewriter *rw, const struct walk_item *item)
+{
+	return rw->is_expanded ? set_zero(rw, item) : true;
 }
 
 /* A broker's sentence may name physical topics, other tenants' topics or hosts: ours stands for it.
@@ -334,6 +341,7 @@ static const struct {
     [MEANING_IS_CORDONED] = {NULL, set_zero},
     [MEANING_VOLUME_BYTES] = {NULL, set_minus_one},
     [MEANING_ACKS] = {remember_acks, NULL},
+    [MEANING_AUTO_CREATION] = {set_no_creation, NULL},
 };
 
 bool
