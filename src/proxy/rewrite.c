@@ -107,6 +107,8 @@ begin_array(struct rewriter *rw, const struct walk_item *item)
 	level->count_width = (unsigned)item->size;
 	level->count = item->count;
 	level->kept = item->count;
+	if (rw->cx->own != NULL)
+		expand_array(rw, item);
 	if (rw->streaming && !rw->promised && !rw->promise_waits &&
 	    kafka_fields[item->field].type == KAFKA_STRUCT)
 		return promise_size(rw, item);
@@ -120,6 +122,8 @@ end_array(struct rewriter *rw)
 
 	put_count(level, level->kept + 1);
 	rw->depth--;
+	if (rw->cx->is_expanded)
+		expand_check_empty(rw, level);
 }
 
 static void

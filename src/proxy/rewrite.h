@@ -24,6 +24,8 @@
 /* Config resource types (org.apache.kafka.common.config.ConfigResource). */
 enum { RESOURCE_TOPIC = 2, RESOURCE_CLIENT_METRICS = 16, RESOURCE_GROUP = 32 };
 
+struct own_topics;
+
 /* What rewriting needs to know. Borrowed for the call (streams: must live until the stream ends).
  */
 struct rewrite_context {
@@ -37,6 +39,8 @@ struct rewrite_context {
 	struct names names;
 	bool refuse_topics;  /* the user may do to no topic what the request asks for */
 	int32_t whole_bytes; /* limits.request.bytes: what an answer may have that is no stream */
+	const struct own_topics *own; /* a request: what stands in place of "all"; or NULL */
+	bool is_expanded;             /* a response: its request had such */
 };
 
 /* One construct around the item being walked. */
@@ -90,6 +94,7 @@ struct rewriter {
 	unsigned refused_depth;    /* of the element that is refused */
 	int vnode; /* of the latest BROKER_ID or COORDINATOR_ID; -1 where the id was negative */
 	unsigned log_dirs; /* seen so far */
+	bool is_expanded;  /* "all" was replaced by what the tenant has */
 	/* What the caller wants to know. */
 	bool named_alias; /* a Fetch: its answer may not be streamed */
 	int acks;         /* Produce: 1 unless the field says otherwise */

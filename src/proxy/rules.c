@@ -385,7 +385,14 @@ remember_error_code(struct rewriter *rw, const struct walk_item *item)
 		rw_put_number(item, rw->refused_error);
 	}
 	rw_level_top(rw)->code_at = rw_writable(item->start);
-	return true;
+	return !rw->cx->is_expanded || expand_check_error(rw, item);
+}
+
+/* Naming a topic must not make it: a list of all topics never does. */
+static bool
+set_no_creation(struct rewriter *rw, const struct walk_item *item)
+{
+	return rw->is_expanded ? set_zero(rw, item) : true;
 }
 
 /* The name of a config resource stands behind the text; when it is one that is refused, the code
@@ -497,6 +504,7 @@ static const struct {
     [MEANING_VOLUME_BYTES] = {NULL, set_minus_one},
     [MEANING_FETCH_MAX_BYTES] = {remember_max_bytes, NULL},
     [MEANING_ACKS] = {remember_acks, NULL},
+    [MEANING_AUTO_CREATION] = {set_no_creation, NULL},
 };
 
 bool
