@@ -55,7 +55,8 @@ struct settings {
 	int64_t buffer_bytes; /* per connection and direction, then reading stops */
 	int64_t authenticate_timeout_ms;
 	int64_t idle_timeout_ms;
-	int64_t connect_timeout_ms; /* to a broker */
+	int64_t connect_timeout_ms;  /* to a broker */
+	int64_t session_lifetime_ms; /* 0: until the token's end */
 	int64_t switch_drain_timeout_ms;
 	int64_t switch_settle_timeout_ms;
 	int64_t probe_interval_ms;
@@ -112,7 +113,8 @@ struct vcluster {
 	size_t logical;      /* index into logicals[] */
 	const char *active; /* own `active:` of a canary tenant, or NULL; then `logical` is one made
 			     * for it alone, named "vcluster:NAME" */
-	const struct user *users; /* sorted by name */
+	int64_t session_lifetime_ms; /* its own, or that of the settings */
+	const struct user *users;    /* sorted by name */
 	size_t users_count;
 	const struct alias *aliases; /* sorted by topic */
 	size_t aliases_count;

@@ -26,13 +26,16 @@ copy_keys(struct world *world, const struct ctl *ctl)
 	const struct token_key *keys =
 	    secrets_keys(&ctl->secrets, &world->snap->settings, &world->keys_count);
 	struct token_key *copy = arena_array(world->arena, world->keys_count, sizeof(*copy));
+	struct key_id *ids = arena_array(world->arena, world->keys_count, sizeof(*ids));
 
 	for (size_t i = 0; i < world->keys_count; i++) {
 		uint8_t *bytes = arena_alloc(world->arena, keys[i].length);
 
 		memcpy(bytes, keys[i].bytes, keys[i].length);
 		copy[i] = (struct token_key){.bytes = bytes, .length = keys[i].length};
+		ids[i] = token_key_id(&copy[i]);
 	}
+	world->key_ids = ids;
 	return copy;
 }
 

@@ -173,8 +173,11 @@ client_update_watch(struct client *c)
 
 	if (c->state == CLIENT_CLOSED)
 		return;
-	if (may_read(c))
+	if (may_read(c)) {
 		events |= EV_READ;
+		if ((c->io.events & EV_READ) == 0)
+			c->reads_since_ms = clock_now_ms();
+	}
 	if (c->out.count > 0)
 		events |= EV_WRITE;
 	loop_io_watch(&c->io, events);
@@ -482,6 +485,11 @@ check_head(struct client *c, struct head *head)
 		       "only ApiVersions and SASL are legal before the login");
 		return false;
 	}
+	if (c->state == CLIENT_OPEN && (head->api->flags & API_BEFORE_AUTH) == 0 &&
+	    !c->is_waiting && session_is_over(c)) {
+		client_close(c, "its session has ended, and it did not log in again");
+		return false;
+	}
 	range = &c->w->world->apis[head->key];
 	if (head->key != KA_ApiVersions &&
 	    (head->version < range->min || head->version > range->max)) {
@@ -729,7 +737,8 @@ client_rebind(struct client *c)
 		c->vc = NULL; /* only waits to be closed; the old world goes */
 		return;
 	}
-	verdict = sasl_recheck(c->w->world->snap, &c->identity, clock_wall_s());
+	verdict = sasl_recheck(c->w->world->snap, c->w->world->key_ids, c->w->world->keys_count,
+			       &c->identity, clock_wall_s());
 	if (verdict != AUTH_OK || !client_bind(c)) {
 		c->vc = old_vc; /* for the log line */
 		client_close(c, auth_verdict_text(verdict));
@@ -766,6 +775,9 @@ overdue(const struct client *c, int64_t now_ms)
 	if (c->state == CLIENT_OPEN &&
 	    clock_wall_s() - (c->is_busy ? EXPIRY_GRACE_S : 0) >= c->identity.expires)
 		return "the token has expired";
+	if (c->state == CLIENT_OPEN && !c->is_busy && !c->is_waiting &&
+	    session_is_overdue(c, now_ms))
+		return "its session has ended, and it did not log in again";
 	return NULL;
 }
 

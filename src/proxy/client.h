@@ -98,6 +98,8 @@ struct client {
 	/* from SASL on */
 	bool mechanism_agreed;
 	struct sasl_identity identity;
+	int64_t session_ends_ms;   /* then it must have logged in again */
+	int64_t reads_since_ms;    /* reading began, or went on after a pause */
 	const struct vcluster *vc; /* in w->world->snap; looked up anew when the world changes */
 	const struct route *route; /* likewise */
 	uint64_t generation;       /* of the route that `up` was opened for */
@@ -146,6 +148,13 @@ void client_context(struct client *c, struct rewrite_context *cx);
 /* A stream keeps the world that it began in. */
 void stream_begin(struct client *c, struct stream *stream);
 void stream_end(struct stream *stream);
+
+/* session.c: a login succeeded; returns the milliseconds that it holds. The client is bound. */
+int64_t session_begin(struct client *c);
+/* May the next request not be served any more? */
+bool session_is_over(const struct client *c);
+/* Has it been over for so long that an idle connection goes, too? */
+bool session_is_overdue(const struct client *c, int64_t now_ms);
 
 /* upstream.c: sends segments to the broker, connecting first if need be. */
 void upstream_send(struct client *c, struct segs *segs);

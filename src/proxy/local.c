@@ -37,7 +37,8 @@ struct local {
 	int16_t keys[WORLD_API_KEYS];
 	size_t keys_count;
 	int64_t producer_id;
-	size_t nodes[64]; /* vnodes that a broker stands behind */
+	int64_t session_ms; /* that a login holds */
+	size_t nodes[64];   /* vnodes that a broker stands behind */
 	size_t nodes_count;
 };
 
@@ -241,6 +242,8 @@ authenticate_value(void *arg, uint16_t field, const size_t *index, struct encode
 		set_text(out, l->error_text);
 	else if (field == KF_SaslAuthenticateResponse_AuthBytes)
 		set_text(out, "");
+	else if (field == KF_SaslAuthenticateResponse_SessionLifetimeMs)
+		out->number = l->session_ms;
 }
 
 /* A second login on a connection may renew the token, not become somebody else (KIP-368). */
@@ -272,20 +275,29 @@ login(struct client *c, const struct walk_item *bytes)
 	return client_bind(c) ? AUTH_OK : AUTH_UNKNOWN_VCLUSTER;
 }
 
+static void
+note_login(const struct client *c, bool is_renewed)
+{
+	WORKER_COUNT(c->w, auth_ok, 1);
+	log_at(is_renewed ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+	       is_renewed ? "client.renew" : "client.login", KV_STR("peer", c->peer),
+	       KV_STR("vcluster", c->identity.vcluster), KV_STR("user", c->identity.username),
+	       KV_INT("vnode", c->vnode));
+}
+
 static enum local_result
 handle_authenticate(struct local *l)
 {
 	struct wanted bytes = {.field = KF_SaslAuthenticateRequest_AuthBytes};
+	bool is_renewed = l->c->state == CLIENT_OPEN;
 	enum auth_verdict verdict;
 
 	if (!read_fields(l, l->version, &bytes, 1))
 		return LOCAL_BROKEN;
 	verdict = login(l->c, &bytes.item);
 	if (verdict == AUTH_OK) {
-		WORKER_COUNT(l->c->w, auth_ok, 1);
-		log_info("client.login", KV_STR("peer", l->c->peer),
-			 KV_STR("vcluster", l->c->identity.vcluster),
-			 KV_STR("user", l->c->identity.username), KV_INT("vnode", l->c->vnode));
+		l->session_ms = session_begin(l->c);
+		note_login(l->c, is_renewed);
 		answer(l, l->version, authenticate_value);
 		return LOCAL_ANSWERED;
 	}

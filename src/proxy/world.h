@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "auth/jwt.h"
 #include "config/snapshot.h"
 
 #define BROKER_ADDRESSES 4
@@ -51,7 +52,8 @@ struct world {
 	struct snapshot *snap;
 	const struct token_key *keys; /* in force: configured or generated; the first signs */
 	size_t keys_count;
-	const struct route *routes; /* one per snap->logicals[], same order */
+	const struct key_id *key_ids; /* of keys[], for sessions that are under way */
+	const struct route *routes;   /* one per snap->logicals[], same order */
 	size_t vnodes; /* how many vnodes exist: the most slots of any cluster, at least 1 */
 	struct api_range apis[WORLD_API_KEYS]; /* by API key: what our table and every known cluster
 						  have in common */

@@ -25,6 +25,8 @@
 
 static const uint8_t key_bytes[32] = "a key that only this test knows";
 static const struct token_key key = {key_bytes, sizeof(key_bytes)};
+static const uint8_t new_key_bytes[32] = "the key that comes after it";
+static const struct token_key new_key = {new_key_bytes, sizeof(new_key_bytes)};
 
 /* -- worlds */
 
@@ -41,6 +43,7 @@ fill_vclusters(const struct lab *lab, struct vcluster *vc)
 				  .cluster = "main",
 				  .users = team_a_users,
 				  .users_count = lab->without_sb ? 1 : 2,
+				  .session_lifetime_ms = lab->session_ms,
 				  .cluster_id = "virtualClusterIdTeamA0"};
 	vc[1] = (struct vcluster){.name = "teamB",
 				  .prefix = "teamB",
@@ -106,13 +109,16 @@ make_world(const struct lab *lab)
 	struct arena *arena = arena_new();
 	struct world *world = arena_alloc(arena, sizeof(*world));
 	struct route *routes = arena_array(arena, 2, sizeof(*routes));
+	struct key_id *ids = arena_array(arena, 1, sizeof(*ids));
 
 	routes[0] = make_route(arena, "main", &lab->main, lab->generation);
 	routes[1] = make_route(arena, "eu", &lab->eu, 1);
 	world->arena = arena;
 	world->snap = make_snapshot(lab);
-	world->keys = &key;
+	world->keys = lab->other_key ? &new_key : &key;
 	world->keys_count = 1;
+	ids[0] = token_key_id(world->keys);
+	world->key_ids = ids;
 	world->routes = routes;
 	world->vnodes = LAB_VNODES;
 	world_apis_init(world->apis);

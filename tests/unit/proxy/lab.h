@@ -43,6 +43,8 @@ struct lab {
 	struct lab_cluster eu;   /* behind "eu": teamE */
 	uint64_t generation;     /* of "main" */
 	bool without_sb;         /* teamA's user sb is removed */
+	bool other_key;          /* the key of lab_token() is retired */
+	int64_t session_ms;      /* session.lifetime.ms of teamA */
 };
 
 /* A lab whose main cluster has these brokers, ids 101, 102, ...; starts the worker. */
