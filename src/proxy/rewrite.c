@@ -92,7 +92,7 @@ begin_array(struct rewriter *rw, const struct walk_item *item)
 	level->kept = item->count;
 	if (rw->streaming && !rw->promised && kafka_fields[item->field].type == KAFKA_STRUCT)
 		return promise_size(rw, item);
-	return true;
+	return rule_apply_array(rw, item);
 }
 
 static void
@@ -139,6 +139,7 @@ put_tag_size(struct rewriter *rw, const struct rewrite_level *level, const uint8
 static void
 end_struct(struct rewriter *rw, const struct walk_item *item)
 {
+	static const uint8_t null_struct[1] = {0xff};
 	struct rewrite_level level = *rw_level_top(rw);
 
 	put_count(&level, level.kept);
@@ -146,7 +147,10 @@ end_struct(struct rewriter *rw, const struct walk_item *item)
 	if (!level.drop)
 		return;
 	undo_level(rw, &level, item->start + item->size);
-	rw_level_top(rw)->kept--;
+	if (level.becomes_null)
+		rw_emit(rw, NULL, null_struct, sizeof(null_struct));
+	else
+		rw_level_top(rw)->kept--;
 }
 
 static void

@@ -20,6 +20,9 @@
 #include "net/buf.h"
 #include "proxy/world.h"
 
+/* Config resource types (org.apache.kafka.common.config.ConfigResource). */
+enum { RESOURCE_TOPIC = 2, RESOURCE_CLIENT_METRICS = 16, RESOURCE_GROUP = 32 };
+
 /* What rewriting needs to know. Borrowed for the call (streams: must live until the stream ends).
  */
 struct rewrite_context {
@@ -38,6 +41,7 @@ struct rewrite_level {
 	bool is_array;
 	bool is_element; /* a struct in an array: may be dropped */
 	bool drop;
+	bool becomes_null; /* drop: a null stands for it, it is no element */
 	bool compact;      /* how count_at is encoded */
 	uint8_t *count_at; /* where the array's count, or the struct's tag count, is in the input */
 	unsigned count_width;

@@ -9,12 +9,10 @@
 #include "base/ensure.h"
 #include "kafka/errors.h"
 #include "kafka/meaning.h"
+#include "proxy/pattern.h"
 #include "proxy/rewriting.h"
 
 #define NO_CLIENT_HOST "/0.0.0.0"
-
-/* Config resource types (org.apache.kafka.common.config.ConfigResource). */
-enum { RESOURCE_TOPIC = 2, RESOURCE_GROUP = 32 };
 
 /* An action on one value; false: rw->error is set. */
 typedef bool (*rule_fn)(struct rewriter *rw, const struct walk_item *item);
@@ -128,6 +126,75 @@ strip_resource_prefix(struct rewriter *rw, const struct walk_item *item)
 		return rw_drop_element(rw, item);
 	return rw->resource_type == RESOURCE_TOPIC ? strip_topic_prefix(rw, item)
 						   : strip_prefix(rw, item);
+}
+
+/* The page of another tenant's topics is none: there is no next one. */
+static bool
+strip_cursor_topic(struct rewriter *rw, const struct walk_item *item)
+{
+	if (!has_prefix(rw, item) || item->length == rw->cx->prefix_length)
+		return rw_drop_struct(rw, item);
+	return strip_prefix(rw, item);
+}
+
+/* -- rules: lists of everything */
+
+/* What kinds of resources a ListConfigResources asks for. */
+static bool
+keep_own_type(struct rewriter *rw, const struct walk_item *item)
+{
+	if (item->number != RESOURCE_TOPIC && item->number != RESOURCE_GROUP)
+		rw_drop_leaf(rw, item);
+	return true;
+}
+
+/* No type means all of them: those of the tenant. */
+static bool
+list_own_types(struct rewriter *rw, const struct walk_item *item)
+{
+	static const uint8_t own_types[] = {3, RESOURCE_TOPIC, RESOURCE_GROUP};
+
+	if (item->count > 0)
+		return true;
+	rw_flush_span(rw, item->start);
+	rw_emit(rw, NULL, own_types, sizeof(own_types));
+	rw->span = item->start + item->size;
+	return true;
+}
+
+/* The type is the byte behind the name; version 0 has none, and lists client metrics. */
+static bool
+strip_listed_name(struct rewriter *rw, const struct walk_item *item)
+{
+	const uint8_t *type = item->start + item->size;
+
+	rw->resource_type = RESOURCE_CLIENT_METRICS;
+	if (rw->version > 0 && rw->walk.left < 1)
+		return rw_fail(rw, item->field, "nothing says of what type it is");
+	if (rw->version > 0)
+		rw->resource_type = (int8_t)*type;
+	return strip_resource_prefix(rw, item);
+}
+
+/* A regular expression over the tenant's own ids; none stands for all of them, and a broker that
+ * reads none reads all of the cluster's. One that cannot be confined was answered by local.c. */
+static bool
+confine_pattern(struct rewriter *rw, const struct walk_item *item)
+{
+	struct pattern pattern;
+	char before[160];
+
+	if (item->null || item->length == 0) {
+		snprintf(before, sizeof(before), "\\Q%s\\E(?s:.*)", rw->cx->prefix);
+		rw_wrap_string(rw, item, before, item->value, 0, "");
+		return true;
+	}
+	if (!pattern_confine(item->value, item->length, &pattern))
+		return rw_fail(rw, item->field, "cannot be confined to the prefix");
+	snprintf(before, sizeof(before), "\\Q%s\\E(?:", rw->cx->prefix);
+	rw_wrap_string(rw, item, before, pattern.at, pattern.length,
+		       pattern.is_quoted ? "\\E)" : ")");
+	return true;
 }
 
 /* -- rules: nodes */
@@ -308,9 +375,11 @@ static const struct {
     [MEANING_ERROR_CODE] = {NULL, remember_error_code},
     [MEANING_ERROR_MESSAGE] = {NULL, set_error_text},
     [MEANING_TOPIC_NAME] = {add_topic_prefix, strip_topic_prefix},
+    [MEANING_CURSOR_TOPIC] = {add_topic_prefix, strip_cursor_topic},
     [MEANING_TOPIC_ID] = {set_zero, set_zero},
     [MEANING_GROUP_ID] = {add_prefix, strip_prefix},
     [MEANING_TRANSACTIONAL_ID] = {add_prefix, strip_prefix},
+    [MEANING_TRANSACTIONAL_ID_PATTERN] = {confine_pattern, NULL},
     [MEANING_COORDINATOR_KEY] = {add_prefix, strip_coordinator_key},
     [MEANING_COORDINATOR_TYPE] = {check_coordinator_type, NULL},
     [MEANING_NODE_ID] = {vnode_to_node, node_to_vnode},
@@ -330,6 +399,8 @@ static const struct {
     [MEANING_IS_INTERNAL] = {set_zero, set_zero},
     [MEANING_RESOURCE_TYPE] = {remember_resource_type, remember_resource_type},
     [MEANING_RESOURCE_NAME] = {add_resource_prefix, strip_resource_prefix},
+    [MEANING_LISTED_TYPE] = {keep_own_type, NULL},
+    [MEANING_LISTED_NAME] = {NULL, strip_listed_name},
     [MEANING_LOG_DIR] = {NULL, set_log_dir},
     [MEANING_IS_CORDONED] = {NULL, set_zero},
     [MEANING_VOLUME_BYTES] = {NULL, set_minus_one},
@@ -346,4 +417,12 @@ rule_apply(struct rewriter *rw, const struct walk_item *item)
 	rule = rw->direction == KAFKA_REQUEST ? rules[kafka_meanings[item->field]].request
 					      : rules[kafka_meanings[item->field]].response;
 	return rule == NULL || rule(rw, item);
+}
+
+bool
+rule_apply_array(struct rewriter *rw, const struct walk_item *item)
+{
+	if (rw->direction == KAFKA_REQUEST && kafka_meanings[item->field] == MEANING_LISTED_TYPE)
+		return list_own_types(rw, item);
+	return true;
 }

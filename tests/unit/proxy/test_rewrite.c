@@ -206,7 +206,8 @@ is_name(uint16_t field)
 {
 	enum meaning m = (enum meaning)kafka_meanings[field];
 
-	return m == MEANING_TOPIC_NAME || m == MEANING_GROUP_ID || m == MEANING_RESOURCE_NAME ||
+	return m == MEANING_TOPIC_NAME || m == MEANING_CURSOR_TOPIC || m == MEANING_LISTED_NAME ||
+	       m == MEANING_GROUP_ID || m == MEANING_RESOURCE_NAME ||
 	       m == MEANING_TRANSACTIONAL_ID || m == MEANING_COORDINATOR_KEY;
 }
 
