@@ -98,6 +98,11 @@ struct user {
 	const char *name;
 	int64_t not_before; /* tokens issued (iat) before this second are refused; 0: none. A token
 			     * without iat is refused where this is set */
+	const int64_t *allow; /* numbers of the choices of keys.def; none: everything */
+	size_t allow_count;
+	int64_t connections; /* 0: no limit, as below */
+	int64_t in_rate;     /* bytes per second */
+	int64_t out_rate;
 };
 
 struct alias {
@@ -156,6 +161,7 @@ void snapshot_unref(struct snapshot **snap);
 
 const struct vcluster *snapshot_vcluster(const struct snapshot *snap, const char *name);
 const struct user *vcluster_user(const struct vcluster *vc, const char *name);
+bool user_has_limits(const struct user *user);
 /* Index of a physical cluster by name, or -1. */
 int snapshot_cluster(const struct snapshot *snap, const char *name);
 /* Index of a logical cluster by name, or -1. */

@@ -62,6 +62,32 @@ build_route(struct route *route, struct world *world, struct ctl *ctl, const cha
 	route->slots = slots;
 }
 
+/* In the order of the snapshot's names, which are sorted. */
+static void
+build_meters(struct world *world, struct ctl *ctl)
+{
+	const struct snapshot *snap = world->snap;
+	size_t most = 0;
+
+	for (size_t i = 0; i < snap->vclusters_count; i++) {
+		for (size_t j = 0; j < snap->vclusters[i].users_count; j++)
+			most += user_has_limits(&snap->vclusters[i].users[j]);
+	}
+	world->meters = arena_array(world->arena, most, sizeof(*world->meters));
+	for (size_t i = 0; i < snap->vclusters_count; i++) {
+		const struct vcluster *vc = &snap->vclusters[i];
+
+		for (size_t j = 0; j < vc->users_count; j++) {
+			if (!user_has_limits(&vc->users[j]))
+				continue;
+			world->meters[world->meters_count++] = (struct world_meter){
+			    vc->name, vc->users[j].name,
+			    meters_get(&ctl->meters, vc->name, vc->users[j].name)};
+		}
+	}
+	meters_trim(&ctl->meters);
+}
+
 struct world *
 world_build(struct ctl *ctl)
 {
@@ -77,6 +103,7 @@ world_build(struct ctl *ctl)
 	for (size_t i = 0; i < ctl->snap->logicals_count; i++)
 		build_route(&routes[i], world, ctl, ctl->snap->logicals[i].name);
 	world->routes = routes;
+	build_meters(world, ctl);
 	fleet_apis(&ctl->fleet, world->apis);
 	return world;
 }

@@ -13,6 +13,7 @@
 #include "kafka/encode.h"
 #include "kafka/errors.h"
 #include "kafka/kafka_ids.h"
+#include "kafka/meaning.h"
 #include "kafka/walk.h"
 #include "proxy/client.h"
 #include "proxy/pattern.h"
@@ -38,6 +39,7 @@ struct local {
 	int16_t keys[WORLD_API_KEYS];
 	size_t keys_count;
 	int64_t producer_id;
+	encode_fn value;    /* the handler's own fields */
 	int64_t session_ms; /* that a login holds */
 	size_t nodes[64];   /* vnodes that a broker stands behind */
 	size_t nodes_count;
@@ -97,10 +99,24 @@ read_fields(struct local *l, int version, struct wanted *wanted, size_t count)
 	return false;
 }
 
+/* What every answer has alike, then the handler's own. */
+static void
+common_value(void *arg, uint16_t field, const size_t *index, struct encode_value *out)
+{
+	const struct local *l = arg;
+
+	if (kafka_meanings[field] == MEANING_THROTTLE_TIME)
+		l->c->throttle_at = l->answer->length; /* known when the answer's size is */
+	else
+		l->value(arg, field, index, out);
+}
+
 static void
 answer(struct local *l, int version, encode_fn fn)
 {
-	encode_response(l->key, version, l->correlation_id, fn, l, l->answer);
+	l->value = fn;
+	l->c->throttle_at = 0;
+	encode_response(l->key, version, l->correlation_id, common_value, l, l->answer);
 }
 
 static void
@@ -283,6 +299,8 @@ login(struct client *c, const struct walk_item *bytes)
 		return AUTH_USERNAME;
 	c->identity = identity;
 	c->mechanism_agreed = false;
+	if (c->state == CLIENT_GREETING && !throttle_admit(c))
+		return AUTH_CONNECTIONS;
 	return client_bind(c) ? AUTH_OK : AUTH_UNKNOWN_VCLUSTER;
 }
 
@@ -314,10 +332,15 @@ handle_authenticate(struct local *l)
 	}
 	WORKER_COUNT(l->c->w, auth_refused, 1);
 	log_warn("client.refused", KV_STR("peer", l->c->peer),
+		 KV_STR("vcluster", verdict == AUTH_CONNECTIONS ? l->c->identity.vcluster : NULL),
+		 KV_STR("user", verdict == AUTH_CONNECTIONS ? l->c->identity.username : NULL),
 		 KV_STR("reason", auth_verdict_name(verdict)),
 		 KV_STR("why", auth_verdict_text(verdict)));
-	l->error = KAFKA_SASL_AUTHENTICATION_FAILED;
-	l->error_text = sasl_refusal;
+	/* Clients give up for good after a refused password, but try again after any other error.
+	 */
+	l->error = verdict == AUTH_CONNECTIONS ? KAFKA_THROTTLING_QUOTA_EXCEEDED
+					       : KAFKA_SASL_AUTHENTICATION_FAILED;
+	l->error_text = verdict == AUTH_CONNECTIONS ? auth_verdict_text(verdict) : sasl_refusal;
 	answer(l, l->version, authenticate_value);
 	snprintf(l->why, l->why_size, "login refused: %s", auth_verdict_text(verdict));
 	return LOCAL_REFUSED;

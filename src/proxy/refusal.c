@@ -267,6 +267,8 @@ answer_value(void *arg, uint16_t field, const size_t *index, struct encode_value
 		out->data = kafka_error_text(error);
 		out->length = strlen(out->data);
 	}
+	if (kafka_meanings[field] == MEANING_THROTTLE_TIME)
+		r->throttle_at = r->out->length;
 	if (kafka_meanings[field] == MEANING_AUTHORIZED_OPS)
 		out->number = INT32_MIN;
 	if (kafka_fields[field].type == KAFKA_STRUCT && !kafka_fields[field].array)
@@ -278,6 +280,7 @@ answer_value(void *arg, uint16_t field, const size_t *index, struct encode_value
 void
 refusal_answer(struct refusal *r, struct bytes *out)
 {
+	r->out = out;
 	encode_response(r->key, r->version, r->correlation_id, answer_value, r, out);
 }
 

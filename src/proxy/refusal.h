@@ -33,6 +33,8 @@ struct refusal {
 	struct walk walk;
 	struct refusal_echo echoes[REFUSAL_ECHOES];
 	unsigned echoes_count;
+	size_t throttle_at; /* where the answer tells a throttle time; 0: nowhere */
+	struct bytes *out;  /* the answer while it is made */
 	struct bytes texts; /* of the values */
 	size_t size;        /* of the frame, without its own size */
 	/* what the request says */

@@ -366,6 +366,30 @@ remember_acks(struct rewriter *rw, const struct walk_item *item)
 	return true;
 }
 
+static bool
+forbid_creation(struct rewriter *rw, const struct walk_item *item)
+{
+	if (rw->cx->no_creation)
+		rw_put_number(item, 0);
+	return true;
+}
+
+static bool
+limit_fetch(struct rewriter *rw, const struct walk_item *item)
+{
+	if (rw->cx->fetch_bytes > 0 && item->number > rw->cx->fetch_bytes)
+		rw_put_number(item, rw->cx->fetch_bytes);
+	return true;
+}
+
+static bool
+tell_throttle_time(struct rewriter *rw, const struct walk_item *item)
+{
+	if (rw->cx->throttle_ms > 0 && rw->cx->throttle_ms > item->number)
+		rw_put_number(item, rw->cx->throttle_ms);
+	return true;
+}
+
 /* The action for a meaning in a request and in a response; NULL: it passes. DROP_TAG is seen to
  * where tags begin. */
 static const struct {
@@ -405,6 +429,9 @@ static const struct {
     [MEANING_IS_CORDONED] = {NULL, set_zero},
     [MEANING_VOLUME_BYTES] = {NULL, set_minus_one},
     [MEANING_ACKS] = {remember_acks, NULL},
+    [MEANING_CREATION] = {forbid_creation, NULL},
+    [MEANING_FETCH_BYTES] = {limit_fetch, NULL},
+    [MEANING_THROTTLE_TIME] = {NULL, tell_throttle_time},
 };
 
 bool

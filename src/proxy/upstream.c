@@ -260,6 +260,7 @@ pass_answer(struct client *c, const struct pending *p, size_t size)
 	struct rewrite_context cx;
 
 	client_context(c, &cx);
+	cx.throttle_ms = throttle_answer(c, p->key, 4 + size);
 	if (!rewrite_frame(rw, &cx, KAFKA_RESPONSE, p->key, p->version, c->up.in.buf,
 			   inbuf_at(&c->up.in) + 4, size)) {
 		answer_refused(c, p, rw->error);
@@ -319,6 +320,7 @@ step(struct client *c)
 	if ((api_find(p->key)->flags & API_STREAM_RESPONSE) == 0 || 4 + size <= BUF_BYTES)
 		return false;
 	stream_begin(c, &c->response);
+	c->response.cx.throttle_ms = throttle_answer(c, p->key, 4 + size);
 	rewrite_stream_begin(&c->response.rw, &c->response.cx, KAFKA_RESPONSE, p->key, p->version,
 			     size);
 	inbuf_consume(&c->up.in, 4);

@@ -45,6 +45,8 @@ struct lab {
 	bool without_sb;         /* teamA's user sb is removed */
 	bool other_key;          /* the key of lab_token() is retired */
 	int64_t session_ms;      /* session.lifetime.ms of teamA */
+	struct user team_a[2];   /* sa and sb of teamA */
+	struct meters meters;    /* of those with limits */
 };
 
 /* A lab whose main cluster has these brokers, ids 101, 102, ...; starts the worker. */
