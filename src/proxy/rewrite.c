@@ -12,10 +12,6 @@
 #include "kafka/meaning.h"
 #include "proxy/rewriting.h"
 
-/* A frame goes out in so many segments at most (a name takes two): a frame of names of one byte
- * each must not become many times its size in the book-keeping. */
-#define PIECES_MAX (1 << 20)
-
 /* -- levels */
 
 /* Takes back everything since an element or tag began, and goes on behind it. */
@@ -107,6 +103,8 @@ begin_array(struct rewriter *rw, const struct walk_item *item)
 	level->count_width = (unsigned)item->size;
 	level->count = item->count;
 	level->kept = item->count;
+	if (rw->cx->own != NULL)
+		expand_array(rw, item);
 	if (rw->streaming && !rw->promised && !rw->promise_waits &&
 	    kafka_fields[item->field].type == KAFKA_STRUCT)
 		return promise_size(rw, item);
@@ -120,6 +118,8 @@ end_array(struct rewriter *rw)
 
 	put_count(level, level->kept + 1);
 	rw->depth--;
+	if (rw->cx->is_expanded)
+		expand_check_empty(rw, level);
 }
 
 static void
@@ -291,6 +291,7 @@ begin(struct rewriter *rw, const struct rewrite_context *cx, enum kafka_directio
 	    .key = key,
 	    .version = version,
 	    .in_header = true,
+	    .is_consumer = cx->is_consumer,
 	    .out = rw->out,
 	    .vnode = -1,
 	    .acks = 1,
