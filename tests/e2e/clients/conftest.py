@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(config, items):
     """Without --full the marked tests are not chosen; they do not count as skipped."""
     if not config.getoption("--full"):
         left_out = [item for item in items if item.get_closest_marker("full")]
-        config.hook.pytest_deselected(left_out)
+        config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
 
 
