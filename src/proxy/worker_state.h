@@ -6,6 +6,7 @@
 #pragma once
 #include <pthread.h>
 #include "base/list.h"
+#include "net/outq.h"
 #include "proxy/worker.h"
 
 /* A logical cluster whose new requests wait. */
