@@ -52,6 +52,7 @@ static const char *const names[MEANING_COUNT] = {
     [MEANING_DROP_TAG] = "dropped tag",
     [MEANING_ACKS] = "acks",
     [MEANING_AUTO_CREATION] = "auto creation",
+    [MEANING_ACL] = "acl",
     [MEANING_SECRET] = "secret",
     [MEANING_RECORDS] = "records",
 };

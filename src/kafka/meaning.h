@@ -57,8 +57,9 @@ enum meaning {
 	MEANING_ACKS,          /* Produce: 0 means that no response will come */
 	MEANING_AUTO_CREATION, /* may a topic that is named be created: not where "all" was asked
 				  for */
-	MEANING_SECRET,        /* credentials: never printed, never logged */
-	MEANING_RECORDS,       /* record batches: passed by reference, never read */
+	MEANING_ACL,     /* an ACL or a filter of ACLs: proxy/acls.c reads and maps it as a whole */
+	MEANING_SECRET,  /* credentials: never printed, never logged */
+	MEANING_RECORDS, /* record batches: passed by reference, never read */
 	MEANING_COUNT,
 };
 

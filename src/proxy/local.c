@@ -466,6 +466,15 @@ handle_list_config_resources(struct local *l)
 	return LOCAL_ANSWERED;
 }
 
+/* -- ACLs */
+
+static enum local_result
+handle_acls(struct local *l)
+{
+	return acls_answer(l->c, l->key, l->version, l->frame, l->size, l->answer, l->why,
+			   l->why_size);
+}
+
 static const struct {
 	int16_t key;
 	handler_fn handle;
@@ -477,6 +486,9 @@ static const struct {
     {KA_DescribeCluster, handle_describe_cluster},
     {KA_ListTransactions, handle_list_transactions},
     {KA_ListConfigResources, handle_list_config_resources},
+    {KA_DescribeAcls, handle_acls},
+    {KA_CreateAcls, handle_acls},
+    {KA_DeleteAcls, handle_acls},
 };
 
 enum local_result
