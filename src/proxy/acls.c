@@ -447,7 +447,9 @@ set_text(struct encode_value *out, const char *text)
 static void
 set_error_text(struct encode_value *out, int error, const char *text)
 {
-	if (error != 0)
+	if (error == 0)
+		set_text(out, ""); /* as brokers do */
+	else
 		set_text(out, text != NULL ? text : kafka_error_text(error));
 }
 
