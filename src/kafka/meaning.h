@@ -37,6 +37,7 @@ enum meaning {
 				 */
 	MEANING_FETCH_SESSION_ID,    /* 0 both ways: fetches are sessionless (protocol.md 2b) */
 	MEANING_FETCH_SESSION_EPOCH, /* -1 in requests */
+	MEANING_FETCH_MAX_BYTES,     /* lowered where the answer cannot be streamed (aliases) */
 	MEANING_CLUSTER_ID,          /* the vcluster's own cluster id */
 	MEANING_AUTHORIZED_OPS,      /* INT32_MIN, "omitted": the bits would describe the gateway's
 					principal */
@@ -55,7 +56,8 @@ enum meaning {
 	MEANING_IS_CORDONED,   /* is a disk closed to new partitions (KIP-1066): false */
 	MEANING_VOLUME_BYTES,  /* size of a broker's disk: -1, unknown (KIP-827) */
 	MEANING_ACKS,          /* Produce: 0 means that no response will come */
-	MEANING_CREATION,      /* may the broker create a topic that is asked for? */
+	MEANING_AUTO_CREATION, /* may a topic that is named be created: not where "all" was asked
+				  for, or by a user who may not write */
 	MEANING_FETCH_BYTES,   /* how much a fetch asks for: not more than the user's rate */
 	MEANING_THROTTLE_TIME, /* the larger of the broker's and the gateway's (KIP-219) */
 	MEANING_SECRET,        /* credentials: never printed, never logged */

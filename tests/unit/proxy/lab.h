@@ -47,6 +47,7 @@ struct lab {
 	int64_t session_ms;      /* session.lifetime.ms of teamA */
 	struct user team_a[2];   /* sa and sb of teamA */
 	struct meters meters;    /* of those with limits */
+	bool lists_topics;       /* the clusters have DescribeTopicPartitions */
 };
 
 /* A lab whose main cluster has these brokers, ids 101, 102, ...; starts the worker. */
@@ -88,6 +89,7 @@ struct lab_value {
 	const void *data;
 	size_t length;
 	size_t count; /* of an array */
+	bool null;    /* an array */
 };
 #define LAB_TEXT(f, text)                                                                          \
 	{                                                                                          \
