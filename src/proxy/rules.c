@@ -72,7 +72,7 @@ strip_prefix(struct rewriter *rw, const struct walk_item *item)
 static bool
 strip_topic_prefix(struct rewriter *rw, const struct walk_item *item)
 {
-	if (!item->null && item->length == rw->cx->prefix_length && !rw->streaming)
+	if (!item->null && item->length == rw->cx->prefix_length)
 		return rw_drop_element(rw, item);
 	return strip_prefix(rw, item);
 }

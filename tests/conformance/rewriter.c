@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The real rewriter and the real local answers, fed through a pipe: what tests/conformance/run
+ * drives. Start at main(). A job on stdin is a head of 14 bytes (big endian) and a frame without
+ * its size:
+ *
+ *     int8  what     0 request, 1 response, 2 a request that the gateway answers itself
+ *     int8  0
+ *     int16 API key, int16 version
+ *     int32 step     0: the frame as a whole; else it is streamed in pieces of so many bytes
+ *     int32 size     of the frame that follows
+ *
+ * The answer on stdout is an int8 (0 a frame with its size, 1 refused: a sentence, 2 forwarded:
+ * nothing), an int32 size, and the bytes. `rewriter --facts` prints what the expectations have to
+ * know of the tenant, and the table of APIs. Frames are handed over in blocks of exactly their
+ * size, so that a sanitizer build sees a read beyond them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/arena.h"
+#include "base/be.h"
+#include "base/bytes.h"
+#include "base/ensure.h"
+#include "base/log.h"
+#include "kafka/apis.h"
+#include "kafka/errors.h"
+#include "kafka/schema.h"
+#include "proxy/client.h"
+#include "proxy/rewrite.h"
+#include "proxy/worker_state.h"
+
+#define JOB_HEAD  14
+#define FRAME_MAX (64 << 20)
+/* A code that no Kafka has, for the sentence about unknown ones. */
+#define UNKNOWN_ERROR 32000
+
+enum what { WHAT_REQUEST, WHAT_RESPONSE, WHAT_LOCAL };
+enum outcome { OUTCOME_FRAME, OUTCOME_REFUSED, OUTCOME_FORWARD };
+
+struct job {
+	int what;
+	int key;
+	int version;
+	size_t step;
+	size_t size;
+	const uint8_t *frame;
+};
+
+/* -- the tenant */
+
+/* Brokers 3, 1 and 2 stand behind vnodes 0, 1 and 2: no number is right by accident but 2, and
+ * broker 7 is away. */
+static const struct slot slots[] = {
+    {.broker_id = 3, .present = true},
+    {.broker_id = 1, .present = true},
+    {.broker_id = 2, .present = true},
+    {.broker_id = 7},
+};
+#define SLOTS (sizeof(slots) / sizeof(slots[0]))
+static const struct route route = {
+    .logical = "main", .cluster = "main", .slots = slots, .slots_count = SLOTS};
+static const struct vcluster tenant = {
+    .name = "teamA", .prefix = "teamA", .cluster = "main", .cluster_id = "virtualClusterIdOfTeam"};
+static const struct settings settings = {.advertised_host = "gateway.example", .port_start = 6969};
+
+/* The only place that knows what a rewrite_context is made of. */
+static struct rewrite_context
+make_context(struct scratch *scratch)
+{
+	return (struct rewrite_context){
+	    .prefix = tenant.prefix,
+	    .prefix_length = strlen(tenant.prefix),
+	    .route = &route,
+	    .advertised_host = settings.advertised_host,
+	    .cluster_id = tenant.cluster_id,
+	    .port_start = (int32_t)settings.port_start,
+	    .scratch = scratch,
+	};
+}
+
+static void
+print_facts(void)
+{
+	static const char *const policies[] = {
+	    [API_REWRITE] = "rewrite", [API_LOCAL] = "local", [API_EITHER] = "either"};
+
+	printf("release %s\n", kafka_schema_release);
+	for (size_t i = 0; i < kafka_apis_count; i++) {
+		const struct api *api = &kafka_apis[i];
+
+		printf("api %d %s %s %d %d %d %d\n", api->key, kafka_api_name(api->key),
+		       policies[api->policy], api->min, api->max, api->advertise_min, api->flags);
+	}
+	printf("prefix %s\nhost %s\nport %d\ncluster %s\n", tenant.prefix, settings.advertised_host,
+	       (int)settings.port_start, tenant.cluster_id);
+	for (size_t i = 0; i < SLOTS; i++)
+		printf("slot %zu %d %s\n", i, slots[i].broker_id,
+		       slots[i].present ? "present" : "away");
+	for (int code = -1; code < 200; code++)
+		printf("error %d %s\n", code, kafka_error_text(code));
+	printf("error unknown %s\n", kafka_error_text(UNKNOWN_ERROR));
+}
+
+/* -- rewriting */
+
+static void
+collect(struct rewriter *rw, struct bytes *out)
+{
+	for (size_t i = 0; i < rw->out.count; i++)
+		bytes_add(out, rw->out.list[i].at, rw->out.list[i].length);
+	segs_rollback(&rw->out, (struct segs_mark){0});
+}
+
+static bool
+rewrite_whole(struct rewriter *rw, const struct rewrite_context *cx, const struct job *job,
+	      struct bytes *out)
+{
+	struct buf *buf = buf_new(job->size);
+	bool good;
+
+	memcpy(buf->data, job->frame, job->size);
+	good = rewrite_frame(rw, cx, job->what == WHAT_RESPONSE ? KAFKA_RESPONSE : KAFKA_REQUEST,
+			     job->key, job->version, buf, buf->data, job->size);
+	if (good)
+		collect(rw, out);
+	buf_unref(&buf);
+	return good;
+}
+
+/* As a connection does: what was not consumed comes again with the next piece, and nothing goes
+ * out before the size is promised. */
+static bool
+rewrite_streamed(struct rewriter *rw, const struct rewrite_context *cx, const struct job *job,
+		 struct bytes *out)
+{
+	enum rewrite_progress progress = REWRITE_MORE;
+	size_t at = 0, here = 0, consumed;
+
+	rewrite_stream_begin(rw, cx, job->what == WHAT_RESPONSE ? KAFKA_RESPONSE : KAFKA_REQUEST,
+			     job->key, job->version, job->size);
+	while (progress == REWRITE_MORE && here < job->size) {
+		struct buf *buf;
+
+		here += job->step;
+		here = here < job->size ? here : job->size;
+		buf = buf_new(here - at);
+		memcpy(buf->data, job->frame + at, here - at);
+		progress = rewrite_stream_feed(rw, buf, buf->data, here - at, &consumed);
+		at += consumed;
+		if (rw->promised)
+			collect(rw, out);
+		buf_unref(&buf);
+	}
+	return progress == REWRITE_DONE;
+}
+
+static enum outcome
+do_rewrite(const struct job *job, struct bytes *out)
+{
+	struct scratch scratch = {0};
+	struct rewrite_context cx = make_context(&scratch);
+	struct rewriter rw = {0};
+	bool good = job->step > 0 ? rewrite_streamed(&rw, &cx, job, out)
+				  : rewrite_whole(&rw, &cx, job, out);
+
+	if (!good) {
+		out->length = 0;
+		bytes_add(out, rw.error, strlen(rw.error));
+	}
+	rewrite_free(&rw);
+	scratch_free(&scratch);
+	return good ? OUTCOME_FRAME : OUTCOME_REFUSED;
+}
+
+/* -- local answers */
+
+/* A world without keys: no login succeeds. */
+static void
+make_world(struct world *world, struct snapshot *snap)
+{
+	*snap = (struct snapshot){.settings = settings, .vclusters = &tenant, .vclusters_count = 1};
+	*world = (struct world){.snap = snap, .routes = &route, .vnodes = SLOTS};
+	world_apis_init(world->apis);
+}
+
+/* A client that has logged in, as far as local answers look at one. */
+static enum outcome
+do_local(const struct job *job, struct bytes *out)
+{
+	static struct worker_state worker; /* its counters go on: producer ids differ */
+	struct world world;
+	struct snapshot snap;
+	struct client c = {.w = &worker, .state = CLIENT_OPEN, .vc = &tenant, .route = &route};
+	uint8_t *frame = malloc(job->size);
+	char why[256] = "";
+	enum local_result result;
+
+	ENSURE(frame != NULL);
+	memcpy(frame, job->frame, job->size);
+	make_world(&world, &snap);
+	worker.world = &world;
+	result = local_answer(&c, api_find(job->key), job->version, frame, job->size, out, why,
+			      sizeof(why));
+	free(frame);
+	if (result == LOCAL_FORWARD)
+		return OUTCOME_FORWARD;
+	if (result == LOCAL_ANSWERED || result == LOCAL_REFUSED)
+		return OUTCOME_FRAME;
+	out->length = 0;
+	bytes_add(out, why, strlen(why));
+	return OUTCOME_REFUSED;
+}
+
+/* -- the pipe */
+
+/* false at the end of the input. */
+static bool
+read_all(uint8_t *into, size_t size)
+{
+	size_t got = fread(into, 1, size, stdin);
+
+	if (got == size)
+		return true;
+	if (got > 0 || ferror(stdin)) {
+		fprintf(stderr, "rewriter: the input ends inside a job\n");
+		exit(2);
+	}
+	return false;
+}
+
+static bool
+read_job(struct job *job, uint8_t **frame)
+{
+	uint8_t head[JOB_HEAD];
+
+	if (!read_all(head, sizeof(head)))
+		return false;
+	*job = (struct job){.what = head[0],
+			    .key = (int16_t)be_get16(head + 2),
+			    .version = (int16_t)be_get16(head + 4),
+			    .step = be_get32(head + 6),
+			    .size = be_get32(head + 10)};
+	if (job->size < (job->what == WHAT_LOCAL ? 8 : 4) || job->size > FRAME_MAX ||
+	    job->what > WHAT_LOCAL || api_find(job->key) == NULL ||
+	    !api_has_version(api_find(job->key), job->version)) {
+		fprintf(stderr, "rewriter: not a job: key %d version %d size %zu\n", job->key,
+			job->version, job->size);
+		exit(2);
+	}
+	*frame = malloc(job->size);
+	ENSURE(*frame != NULL);
+	if (!read_all(*frame, job->size))
+		exit(2);
+	job->frame = *frame;
+	return true;
+}
+
+static void
+write_result(enum outcome outcome, const struct bytes *out)
+{
+	uint8_t head[5] = {(uint8_t)outcome};
+
+	be_put32(head + 1, (uint32_t)out->length);
+	fwrite(head, 1, sizeof(head), stdout);
+	if (out->length > 0)
+		fwrite(out->data, 1, out->length, stdout);
+	if (fflush(stdout) != 0)
+		exit(2);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct job job;
+	uint8_t *frame;
+
+	if (argc == 2 && strcmp(argv[1], "--facts") == 0) {
+		print_facts();
+		return 0;
+	}
+	log_set_level(LOG_LEVEL_ERROR);
+	while (read_job(&job, &frame)) {
+		struct bytes out = {0};
+		enum outcome outcome = OUTCOME_FORWARD;
+
+		if (job.what == WHAT_LOCAL)
+			outcome = do_local(&job, &out);
+		else
+			outcome = do_rewrite(&job, &out);
+		write_result(outcome, &out);
+		bytes_free(&out);
+		free(frame);
+	}
+	return 0;
+}
