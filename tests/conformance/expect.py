@@ -38,6 +38,10 @@ SPECIAL = {
     "DeleteTopicsResponse.Responses.Name": "topic",
     "DescribeGroupsResponse.Groups.Members.ClientHost": "client_host",
     "MetadataResponse.ControllerId": "node",
+    "DescribeLogDirsResponse.Results.LogDir": "log_dir",
+    "DescribeLogDirsResponse.Results.TotalBytes": "minus_one",
+    "DescribeLogDirsResponse.Results.UsableBytes": "minus_one",
+    "DescribeLogDirsResponse.Results.IsCordoned": "false",
 }
 
 # Kafka's entityType: rule.
@@ -107,11 +111,13 @@ class Expectation:
         self.facts, self.version = facts, version
         self.is_request = message.kind == "request"
         self.resized = []
+        self.log_dirs = 0
         self.plan = self._plan(message, message.fields)
 
     def __call__(self, value):
         """The message as it should come out; Refused."""
         self.resized = []
+        self.log_dirs = 0
         try:
             return self._struct(self.plan, value, None)
         except Drop:
@@ -268,6 +274,11 @@ class Expectation:
 
     def rule_client_host(self, value, field, scope):
         return NO_CLIENT_HOST
+
+    def rule_log_dir(self, value, field, scope):
+        """A path of a broker: told apart by their number."""
+        self.log_dirs += 1
+        return f"log-dir-{self.log_dirs - 1}"
 
     def rule_text(self, value, field, scope):
         """The gateway's own sentence of the error code beside it."""
