@@ -38,6 +38,10 @@ SPECIAL = {
     "DeleteTopicsResponse.Responses.Name": "topic",
     "DescribeGroupsResponse.Groups.Members.ClientHost": "client_host",
     "MetadataResponse.ControllerId": "node",
+    "ListTransactionsRequest.TransactionalIdPattern": "pattern",
+    "ListConfigResourcesRequest.ResourceTypes": "listed_types",
+    "ListConfigResourcesResponse.ConfigResources.ResourceName": "listed_name",
+    "DescribeTopicPartitionsResponse.NextCursor.TopicName": "next_topic",
     "DescribeLogDirsResponse.Results.LogDir": "log_dir",
     "DescribeLogDirsResponse.Results.TotalBytes": "minus_one",
     "DescribeLogDirsResponse.Results.UsableBytes": "minus_one",
@@ -84,6 +88,38 @@ class Refused(Exception):
 
 class Drop(Exception):
     """What the value belongs to must vanish: the array's element, or the innermost struct in an array."""
+
+
+class Nullify(Exception):
+    """Null must stand for the struct that the value is in."""
+
+
+class Confined:
+    """Equal to any pattern that matches just the tenant's own ids among those that the tenant's pattern matches. Compared by
+    trying: Python's expressions are near enough to RE2J's."""
+
+    def __init__(self, prefix, pattern):
+        self.prefix, self.pattern = prefix, pattern
+
+    def __eq__(self, other):
+        if not isinstance(other, str):
+            return False
+        wanted, got = (re.compile(self._plain(p)) for p in (self.pattern or "(?s:.*)", other))
+        for text in ("", "a", "b", "ab", "abc", "orders-1", "orders-2", "x.y", "(", "|", "ORDERS-1", "a\nb", "tx", "]"):
+            if bool(got.fullmatch(self.prefix + text)) != bool(wanted.fullmatch(text)):
+                return False
+            if any(got.fullmatch(foreign + text) for foreign in (self.prefix[:-1] + "B", "", "x" + self.prefix)):
+                return False
+        return True
+
+    def __repr__(self):
+        return f"{self.pattern!r} behind {self.prefix}"
+
+    @staticmethod
+    def _plain(pattern):
+        """Without what Python does not know: \\Q...\\E, classes by name, flags that begin inside."""
+        pattern = pattern.replace("[:alpha:]", "a-zA-Z").replace("(?:(?i)", "(?i:")
+        return re.sub(r"\\Q(.*?)(?:\\E|$)", lambda m: re.escape(m[1]), pattern, flags=re.S)
 
 
 class Scope:
@@ -151,12 +187,18 @@ class Expectation:
                 if rule == self.rule_gone:
                     del out[name]
                     self.resized.append(f"the tag {name}")
+                elif rule == self.rule_listed_types:
+                    out[name] = rule(value[name], field, scope)
                 elif field.is_array:
                     out[name] = self._array(field, rule, inner, value[name], scope)
                 elif inner is not None:
                     out[name] = self._struct(inner, value[name], scope)
                 else:
                     out[name] = rule(value[name], field, scope)
+            except Nullify:
+                if inner is None:
+                    raise
+                out[name] = None
             except Drop as found:
                 drop = found  # go on: something further on may have to be refused
         if drop is not None:
@@ -206,6 +248,25 @@ class Expectation:
         if kind not in (TOPIC, GROUP):
             raise Drop
         return (self.rule_topic if kind == TOPIC else self.rule_name)(value, field, scope)
+
+    def rule_listed_types(self, value, field, scope):
+        """None means all: topics and groups, as do those that are asked for of them."""
+        return [kind for kind in value if kind in (TOPIC, GROUP)] or [TOPIC, GROUP]
+
+    def rule_listed_name(self, value, field, scope):
+        """Version 0 lists client metrics only."""
+        return self.rule_resource_name(value, field, Scope({"ResourceType": 16, **scope.value}, scope.above))
+
+    def rule_next_topic(self, value, field, scope):
+        """A page of other tenants' topics is none."""
+        try:
+            return self.rule_topic(value, field, scope)
+        except Drop:
+            raise Nullify from None
+
+    def rule_pattern(self, value, field, scope):
+        """None means all of the tenant's own, and so does an empty one."""
+        return Confined(self.facts.prefix, value)
 
     def rule_coordinator_key(self, value, field, scope):
         return value if value == "" else self.rule_name(value, field, scope)

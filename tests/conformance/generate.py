@@ -13,10 +13,16 @@ from expect import rule_of
 SHAPES = ("bare", "one", "many", "tags")
 TEXTS = ("", "a", "orders", "payments.eu_1-x", "žluťoučký kůň", "日本語", "x" * 126, "y" * 127, "z" * 128, "n" * 249, "w" * 300)
 EDGES = {"int8": 7, "int16": 15, "int32": 31, "int64": 63}
+# Regular expressions: such as can stand behind a prefix, and such as need not.
+PATTERNS = ("", "a", "a.*", ".*", "orders-[0-9]+", "a|b|orders-.", "(a|b)c?", "^a.*$", "^orders-1$", "\\Qx.y\\E", "\\Q(\\E|\\Q|", "[]a]",
+            "[^]a|(]+", "a\\|b", "\\(", "(?i:orders)-1", "(?i)orders-1", "[[:alpha:]]+", "x\\.y", "a{1,2}b*", "^$")
+ANCHORED = ("^a|b$", "(^a)", "a$|b", "\\bab", "\\Aa", "a)|(b", "a)|.*|(?:b", ")", "(?:a)$\\z", "\\Qa\\E)|.*(")
 # Fields whose value decides what others mean: (name, type): values.
 WORDS = {
     ("ErrorCode", "int16"): (0, 0, 3, 17, 29, 36, -1, 107, 32000),
     ("ResourceType", "int8"): (2, 2, 2, 2, 32, 4, 8, 16, 0, 99),
+    ("ResourceTypes", "int8"): (2, 2, 32, 32, 4, 8, 16, 0, 99, -1),
+    ("TransactionalIdPattern", "string"): PATTERNS + ANCHORED,
     ("KeyType", "int8"): (0, 0, 0, 0, 1, 1, 1, 0, 2, 77),
     ("ProtocolType", "string"): ("consumer", "consumer", "consumer", "connect", "", "mine"),
     ("EndpointType", "int8"): (1, 1, 2, 3),

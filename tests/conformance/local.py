@@ -3,9 +3,12 @@
 which returns a complaint or None; or None where the request is not answered but forwarded."""
 import re
 
+from generate import ANCHORED
+
 OMITTED = -(1 << 31)
 SASL_AUTHENTICATION_FAILED, UNSUPPORTED_SASL_MECHANISM, INVALID_REQUEST = 58, 33, 42
 MISMATCHED_ENDPOINT_TYPE, UNSUPPORTED_ENDPOINT_TYPE = 114, 115
+INVALID_REGULAR_EXPRESSION = 128
 PRIVATE_IDS = 1 << 62
 
 
@@ -69,5 +72,22 @@ def describe_cluster(facts, version, request):
         "Brokers": [{"BrokerId": n, "Host": facts.host, "Port": facts.port + n, **broker} for n in nodes]})
 
 
-LOCAL = {"ApiVersions": api_versions, "SaslHandshake": sasl_handshake, "SaslAuthenticate": sasl_authenticate,
+def list_transactions(facts, version, request):
+    """A pattern that cannot stand behind the prefix may be answered as not valid."""
+    if request.get("TransactionalIdPattern") in ANCHORED:
+        return _is({"ThrottleTimeMs": 0, "ErrorCode": INVALID_REGULAR_EXPRESSION, "UnknownStateFilters": [],
+                    "TransactionStates": []})
+    return None
+
+
+def list_config_resources(facts, version, request):
+    """Of kinds that are all the operator's, and in version 0, there is nothing."""
+    kinds = request.get("ResourceTypes", [16])
+    if not kinds or {2, 32} & set(kinds):
+        return None
+    return _is({"ThrottleTimeMs": 0, "ErrorCode": 0, "ConfigResources": []})
+
+
+LOCAL = {"ListTransactions": list_transactions, "ListConfigResources": list_config_resources,
+         "ApiVersions": api_versions, "SaslHandshake": sasl_handshake, "SaslAuthenticate": sasl_authenticate,
          "InitProducerId": init_producer_id, "DescribeCluster": describe_cluster}
