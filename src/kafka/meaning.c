@@ -37,6 +37,7 @@ static const char *const names[MEANING_COUNT] = {
     [MEANING_LEADER_EPOCH] = "leader epoch",
     [MEANING_FETCH_SESSION_ID] = "fetch session id",
     [MEANING_FETCH_SESSION_EPOCH] = "fetch session epoch",
+    [MEANING_FETCH_MAX_BYTES] = "fetch max bytes",
     [MEANING_CLUSTER_ID] = "cluster id",
     [MEANING_AUTHORIZED_OPS] = "authorized operations",
     [MEANING_CLIENT_HOST] = "client host",
@@ -51,6 +52,7 @@ static const char *const names[MEANING_COUNT] = {
     [MEANING_IS_CORDONED] = "is cordoned",
     [MEANING_DROP_TAG] = "dropped tag",
     [MEANING_ACKS] = "acks",
+    [MEANING_AUTO_CREATION] = "auto creation",
     [MEANING_SECRET] = "secret",
     [MEANING_RECORDS] = "records",
 };

@@ -37,6 +37,7 @@ enum meaning {
 				 */
 	MEANING_FETCH_SESSION_ID,    /* 0 both ways: fetches are sessionless (protocol.md 2b) */
 	MEANING_FETCH_SESSION_EPOCH, /* -1 in requests */
+	MEANING_FETCH_MAX_BYTES,     /* lowered where the answer cannot be streamed (aliases) */
 	MEANING_CLUSTER_ID,          /* the vcluster's own cluster id */
 	MEANING_AUTHORIZED_OPS,      /* INT32_MIN, "omitted": the bits would describe the gateway's
 					principal */
@@ -52,11 +53,13 @@ enum meaning {
 	MEANING_DROP_TAG, /* a tagged field that is never passed on (endpoints, cluster id, replica
 			     state) */
 	MEANING_LOG_DIR,  /* a directory of a broker: a number in the order of the answer */
-	MEANING_IS_CORDONED,  /* is a disk closed to new partitions (KIP-1066): false */
-	MEANING_VOLUME_BYTES, /* size of a broker's disk: -1, unknown (KIP-827) */
-	MEANING_ACKS,         /* Produce: 0 means that no response will come */
-	MEANING_SECRET,       /* credentials: never printed, never logged */
-	MEANING_RECORDS,      /* record batches: passed by reference, never read */
+	MEANING_IS_CORDONED,   /* is a disk closed to new partitions (KIP-1066): false */
+	MEANING_VOLUME_BYTES,  /* size of a broker's disk: -1, unknown (KIP-827) */
+	MEANING_ACKS,          /* Produce: 0 means that no response will come */
+	MEANING_AUTO_CREATION, /* may a topic that is named be created: not where "all" was asked
+				  for */
+	MEANING_SECRET,        /* credentials: never printed, never logged */
+	MEANING_RECORDS,       /* record batches: passed by reference, never read */
 	MEANING_COUNT,
 };
 

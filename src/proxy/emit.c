@@ -208,3 +208,17 @@ rw_drop_struct(struct rewriter *rw, const struct walk_item *item)
 	level->becomes_null = true;
 	return true;
 }
+
+void
+rw_refuse_element(struct rewriter *rw, int error)
+{
+	for (unsigned i = rw->depth; error != 0 && i-- > 0;) {
+		if (!rw->levels[i].is_element)
+			continue;
+		rw->refused_error = error;
+		rw->refused_depth = i + 1;
+		if (rw->levels[i].code_at != NULL)
+			be_put16(rw->levels[i].code_at, (uint16_t)error);
+		return;
+	}
+}

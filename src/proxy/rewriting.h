@@ -34,6 +34,12 @@ void rw_wrap_string(struct rewriter *rw, const struct walk_item *item, const cha
 /* Replaces a nullable string by null. */
 void rw_replace_null(struct rewriter *rw, const struct walk_item *item);
 
+/* A streamed frame: what has come up to the item's end is known; each of `names` more names will
+ * change the size by the prefix. */
+bool rw_promise(struct rewriter *rw, const struct walk_item *item, uint32_t names);
+/* The element around a name that came back only to be refused: its error codes become this one. */
+void rw_refuse_element(struct rewriter *rw, int error);
+
 /* The innermost construct around the item being walked. */
 struct rewrite_level *rw_level_top(struct rewriter *rw);
 /* Leaves out an element of an array of leaves. */
@@ -49,3 +55,12 @@ bool rw_drop_struct(struct rewriter *rw, const struct walk_item *item);
 bool rule_apply(struct rewriter *rw, const struct walk_item *item);
 /* The same for an array that begins; its elements follow one by one. */
 bool rule_apply_array(struct rewriter *rw, const struct walk_item *item);
+
+/* expand.c: puts the tenant's own topics in place of an array that means all; false: it does not.
+ */
+bool expand_array(struct rewriter *rw, const struct walk_item *item);
+/* Leaves out of an answer what only our naming of topics brought into it. */
+bool expand_check_error(struct rewriter *rw, const struct walk_item *item);
+/* The end of an array in an answer, when all of its elements were left out: the same for what holds
+ * it. */
+void expand_check_empty(struct rewriter *rw, const struct rewrite_level *level);

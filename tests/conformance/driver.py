@@ -6,7 +6,7 @@ import struct
 import subprocess
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
-WHATS = {"request": 0, "response": 1, "local": 2}
+WHATS = {"request": 0, "response": 1, "local": 2, "refuse": 3}
 FRAME, REFUSED, FORWARD = range(3)
 
 
@@ -23,7 +23,9 @@ class Facts:
     """What `rewriter --facts` says."""
 
     def __init__(self, text):
-        self.apis, self.errors, self.vnode_of, self.broker_of, self.present = [], {}, {}, {}, []
+        self.apis, self.errors, self.vnode_of, self.broker_of, self.present, self.own = [], {}, {}, {}, [], []
+        self.aliases = {}  # virtual name: (physical name, is it read-only)
+        self.marks = {}    # see learn_marks()
         for line in text.splitlines():
             word, rest = line.split(" ", 1)
             words = rest.split(" ")
@@ -31,12 +33,18 @@ class Facts:
                 self.apis.append(Api(words))
             elif word == "error":
                 self.errors[words[0] if words[0] == "unknown" else int(words[0])] = rest.split(" ", 1)[1]
+            elif word == "own":
+                self.own.append((words[0], int(words[1])))
+            elif word == "alias":
+                self.aliases[words[0]] = words[1], words[2] == "read-only"
+            elif word == "can":
+                self.can_look_up, self.can_refuse = words[0] == "1", words[1] == "1"
             elif word == "slot":
                 self.vnode_of[int(words[1])] = int(words[0])
                 self.broker_of[int(words[0])] = int(words[1])
                 self.present += [int(words[0])] if words[2] == "present" else []
             else:
-                setattr(self, word, int(rest) if word == "port" else rest)
+                setattr(self, word, int(rest) if word in ("port", "whole") else rest)
 
     def error_text(self, code):
         """The gateway's sentence of an error code."""
@@ -60,11 +68,11 @@ class Rewriter:
     def __init__(self):
         self.process = subprocess.Popen([program()], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def __call__(self, what, key, version, frame, step=0):
+    def __call__(self, what, key, version, frame, step=0, own=0, tenant=0):
         """(outcome, bytes): FRAME with the whole outgoing frame, REFUSED with a sentence, FORWARD."""
         pipe_in, pipe_out = self.process.stdin, self.process.stdout
         try:
-            pipe_in.write(struct.pack(">bbhhii", WHATS[what], 0, key, version, step, len(frame)) + frame)
+            pipe_in.write(struct.pack(">bbbbhhii", WHATS[what], own, tenant, 0, key, version, step, len(frame)) + frame)
             pipe_in.flush()
             head = pipe_out.read(5)
             if len(head) == 5:

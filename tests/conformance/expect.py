@@ -7,7 +7,7 @@ Kafka's definitions and the reference pages, not from src/kafka/meaning.def: whe
 """
 import re
 
-from codec import UNKNOWN
+from codec import UNKNOWN, Frames
 
 TOPIC, GROUP = 2, 32  # config resource types
 NO_CLIENT_HOST = "/0.0.0.0"
@@ -23,6 +23,7 @@ SPECIAL = {
     "FetchRequest.RackId": "pass",  # the client's own: lets a broker name a nearer replica
     "FetchRequest.Topics.Partitions.ReplicaDirectoryId": "gone",
     "FetchRequest.Topics.Partitions.HighWatermark": "gone",
+    "FetchRequest.MaxBytes": "max_bytes",
     "FetchRequest.SessionId": "zero",
     "FetchRequest.SessionEpoch": "minus_one",
     "FetchResponse.SessionId": "zero",
@@ -48,6 +49,32 @@ SPECIAL = {
     "DescribeLogDirsResponse.Results.IsCordoned": "false",
 }
 
+# Requests in which a null array (or an empty one: before that version) means everything there is: MESSAGE: (array, version from which
+# null does, the topic's name in an element, its partition numbers).
+MEANS_ALL = {
+    "MetadataRequest": ("Topics", 1, "Name", None),
+    "DescribeLogDirsRequest": ("Topics", 0, "Topic", "Partitions"),
+    "ElectLeadersRequest": ("TopicPartitions", 0, "Topic", "Partitions"),
+    "ListPartitionReassignmentsRequest": ("Topics", 0, "Name", "PartitionIndexes"),
+    "DescribeTopicPartitionsRequest": ("Topics", 1 << 15, "Name", None),
+}
+UNKNOWN_TOPIC, INVALID_TOPIC, ELECTION_NOT_NEEDED = 3, 17, 84
+# Answers to such requests, once they name topics: what a topic that has gone meanwhile, or a partition that needs nothing,
+# brought into them. MESSAGE: (array, inner array or None, error codes).
+NOT_OF_ALL = {
+    "MetadataResponse": ("Topics", None, (UNKNOWN_TOPIC, INVALID_TOPIC)),
+    "DescribeTopicPartitionsResponse": ("Topics", None, (UNKNOWN_TOPIC, INVALID_TOPIC)),
+    "ElectLeadersResponse": ("ReplicaElectionResults", "PartitionResult", (UNKNOWN_TOPIC, ELECTION_NOT_NEEDED)),
+}
+
+# Topics of Kafka itself.
+INTERNAL = ("__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata")
+# Requests that change the topics that they name: what a read-only alias forbids.
+CHANGES = ("ProduceRequest", "AddPartitionsToTxnRequest", "CreateTopicsRequest", "DeleteTopicsRequest", "DeleteRecordsRequest",
+           "CreatePartitionsRequest", "AlterConfigsRequest", "IncrementalAlterConfigsRequest", "ElectLeadersRequest")
+DENIED, NOT_OURS, NO_SUCH_TOPIC = 29, 31, 3
+LEGAL = re.compile(r"[a-zA-Z0-9._-]+")
+
 # Kafka's entityType: rule.
 BY_ENTITY = {"topicName": "topic", "groupId": "name", "transactionalId": "name", "producerId": "pass", "brokerId": "node"}
 
@@ -58,6 +85,8 @@ BY_NAME = [
     (r"Response\.(.*\.)?Brokers\.(NodeId|BrokerId)$", "int32", "broker"),
     (r"\.(Current|Committed)?LeaderEpoch$|\.LastFetchedEpoch$", "int32", "minus_one"),
     (r"\.TopicId$", "uuid", "zero_id"),
+    (r"Response\.(.*\.)?\w*ErrorCode$", "int16", "code"),
+    (r"Configs(Request|Response)\.(Resources|Results|Responses)\.ResourceType$", "int8", "resource_type"),
     (r"Response\..*ErrorMessage$", "string", "text"),
     (r"Response\.(.*\.)?(Brokers|Coordinators)\.Host$|FindCoordinatorResponse\.Host$", "string", "host"),
     (r"Response\.(.*\.)?(Brokers|Coordinators)\.Port$|FindCoordinatorResponse\.Port$", "int32", "port"),
@@ -88,6 +117,34 @@ class Refused(Exception):
 
 class Drop(Exception):
     """What the value belongs to must vanish: the array's element, or the innermost struct in an array."""
+
+
+class Marked:
+    """Equal to a name that no topic can have, and that the virtual name can be read from: what is refused goes out so, and
+    comes back to be told. In a stream it must be as long as the name with the prefix would be."""
+
+    def __init__(self, facts, name, any_length=False):
+        self.name, self.length = name, None if any_length else len(facts.prefix) + len(name)
+
+    def __eq__(self, other):
+        return (isinstance(other, str) and other.endswith(self.name) and not LEGAL.match(other[0])
+                and len(other) == (self.length or len(other)))
+
+    def __repr__(self):
+        return f"{self.name!r} as a name that cannot be"
+
+
+class Nobody:
+    """Equal to a list of one topic that no cluster can have: where an empty list would mean all."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __eq__(self, other):
+        return isinstance(other, list) and len(other) == 1 and not re.fullmatch(r"[a-zA-Z0-9._-]+", other[0][self.name])
+
+    def __repr__(self):
+        return "a topic that cannot be"
 
 
 class Nullify(Exception):
@@ -125,10 +182,11 @@ class Confined:
 class Scope:
     """What a value's neighbours say: the struct around it, and those around that."""
 
-    __slots__ = ("value", "above", "fields")
+    __slots__ = ("value", "above", "error")
 
-    def __init__(self, value, above):
+    def __init__(self, value, above, error=None):
         self.value, self.above = value, above
+        self.error = error if error is not None else above.error if above else None
 
     def find(self, name, default):
         """The nearest value of that name, outwards."""
@@ -140,24 +198,82 @@ class Scope:
         return default
 
 
+def learn_marks(facts, messages, rewriter):
+    """What refused names begin with, learned from requests: {head: (the error that the tenant is to see, or None: the broker's;
+    the config resource's type that it stands for, or None)}."""
+    def heads(api, key, version, body, array, name, tenant):
+        frames = Frames(messages, messages[api + "Request"], version)
+        header = {"RequestApiKey": key, "RequestApiVersion": version, "CorrelationId": 1, "ClientId": None}
+        _, out = rewriter("request", key, version, frames.encode({"header": header, "body": body}), tenant=tenant)
+        return [e[name] for e in frames.decode(out[4:])["body"][array]]
+
+    metadata = {"Topics": [{"Name": name} for name in (".", INTERNAL[0], "x")]}
+    illegal, unknown, _ = heads("Metadata", 3, 1, metadata, "Topics", "Name", 0)
+    denied = heads("Metadata", 3, 1, metadata, "Topics", "Name", 2)[2]
+    marks = {illegal[:-1]: (None, None), unknown[:-len(INTERNAL[0])]: (NO_SUCH_TOPIC, None), denied[:-1]: (DENIED, None)}
+    for kind in (4, 8, 16, 99):
+        resources = [{"ResourceType": kind, "ResourceName": "x", "ConfigurationKeys": None}]
+        name = heads("DescribeConfigs", 32, 1, {"Resources": resources, "IncludeSynonyms": False}, "Resources", "ResourceName", 0)[0]
+        marks[name[:-1]] = NOT_OURS, kind
+    return marks
+
+
 class Expectation:
     """One message at one version. resized says why a stream cannot do the same: its size is promised."""
 
     def __init__(self, facts, message, version):
-        self.facts, self.version = facts, version
+        self.facts, self.version, self.message = facts, version, message
         self.is_request = message.kind == "request"
         self.resized = []
         self.log_dirs = 0
+        self.aliases, self.refuse, self.has_named_alias = {}, False, False
         self.plan = self._plan(message, message.fields)
 
-    def __call__(self, value):
-        """The message as it should come out; Refused."""
+    def __call__(self, value, own=None, tenant=0):
+        """The message as it should come out; Refused. own: the tenant's topics, looked up for this request, as (physical name,
+        number of partitions); in an answer: not None where its request was expanded so. tenant: see rewriter.c."""
         self.resized = []
         self.log_dirs = 0
+        self.aliases = self.facts.aliases if tenant & 1 else {}
+        self.by_physical = {physical: topic for topic, (physical, _) in self.aliases.items()}
+        self.refuse, self.has_named_alias = bool(tenant & 2), False
         try:
-            return self._struct(self.plan, value, None)
+            if own is None:
+                out = self._struct(self.plan, value, None)
+                if self.has_named_alias and "MaxBytes" in out:
+                    out["MaxBytes"] = min(out["MaxBytes"], self.facts.whole)
+                if self.aliases and self.is_request and len(value.get("TopicData", "")) > 1:
+                    self.resized.append("more topics than one, of which some could be aliases")
+                return out
+            if not self.is_request:
+                return self._struct(self.plan, self._without_own_doing(value), None)
+            return self._expanded(value, self._struct(self.plan, value, None), own)
         except Drop:
             raise Refused("something foreign, and no element to leave out") from None
+
+    def _expanded(self, value, out, own):
+        """Own topics in place of all."""
+        array, null_since, name, partitions = MEANS_ALL.get(self.message.name, (None, 0, None, None))
+        if array is None or value[array] is not None and (self.version >= null_since or value[array]):
+            return out
+        element = {"TopicId": bytes(16)} if array == "Topics" and self.version >= 10 else {}
+        out[array] = [{**element, name: topic, **({partitions: list(range(count))} if partitions else {})}
+                      for topic, count in own]
+        if not own and self.version < null_since:
+            out[array] = Nobody(name)
+        if "AllowAutoTopicCreation" in out:
+            out["AllowAutoTopicCreation"] = False
+        return out
+
+    def _without_own_doing(self, value):
+        """The answer without what only the expansion brought into it."""
+        array, inner, codes = NOT_OF_ALL.get(self.message.name, (None, None, ()))
+        if array is None:
+            return value
+        if inner is None:
+            return {**value, array: [e for e in value[array] if e["ErrorCode"] not in codes]}
+        kept = [{**e, inner: [i for i in e[inner] if i["ErrorCode"] not in codes]} for e in value[array]]
+        return {**value, array: [e for e, was in zip(kept, value[array]) if e[inner] or not was[inner]]}
 
     def _plan(self, message, fields):
         """[(name, field, rule or None, plan of the struct or None, is tagged)], only what has something to do."""
@@ -175,11 +291,11 @@ class Expectation:
                 plan.append((field.name, field, None if rule == "pass" else getattr(self, f"rule_{rule}"), inner))
         return plan
 
-    def _struct(self, plan, value, above):
+    def _struct(self, plan, value, above, is_element=False):
         out = dict(value)
         if out.pop(UNKNOWN, None):
             self.resized.append("an unknown tag")
-        scope, drop = Scope(value, above), None
+        scope, drop = Scope(value, above, self._refused_error(plan, value) if is_element else None), None
         for name, field, rule, inner in plan:
             if value.get(name) is None and (name not in value or rule is None):
                 continue
@@ -211,7 +327,7 @@ class Expectation:
         kept = []
         for item in items:
             try:
-                kept.append(self._struct(inner, item, scope) if inner is not None else rule(item, field, scope))
+                kept.append(self._struct(inner, item, scope, True) if inner is not None else rule(item, field, scope))
             except Drop:
                 self.resized.append(f"an element of {field.path}")
         return kept
@@ -234,20 +350,77 @@ class Expectation:
             raise Drop
         return value[len(self.facts.prefix):]
 
+    def _refused_error(self, plan, value):
+        """The error of an element of an answer whose name came back to be refused, or None."""
+        for name, field, rule, _ in plan:
+            if self.is_request or field.is_array or not value.get(name):
+                continue
+            if rule == self.rule_topic:
+                return self._owner(value[name])[1]
+            if rule == self.rule_resource_name and value["ResourceType"] == TOPIC:
+                return self._owner(value[name])[1]
+        return None
+
+    def _owner(self, name):
+        """(virtual name, error that it is refused with or None, config resource type or None) of a physical name; Drop."""
+        for head, (error, kind) in self.facts.marks.items():
+            if name.startswith(head):
+                return name[len(head):], error, kind
+        prefix = self.facts.prefix
+        if name.startswith(prefix):
+            own = name[len(prefix):]
+            if own == "" or own in INTERNAL or own in self.aliases:
+                raise Drop
+            return own, None, None
+        if name in self.by_physical:
+            self.resized.append("an alias")
+            return self.by_physical[name], None, None
+        raise Drop
+
     def rule_topic(self, value, field, scope):
-        """As above, but "" and the names of dots are no topic's, with a prefix neither."""
-        if self.is_request and value in ("", ".", ".."):
-            self.resized.append("not a topic's name")
-            return value
-        if not self.is_request and value == self.facts.prefix:
-            raise Drop
-        return self.rule_name(value, field, scope)
+        """By its alias or the prefix, or refused."""
+        if value is None:
+            return None
+        if not self.is_request:
+            own, _, kind = self._owner(value)
+            if kind is not None:
+                raise Drop
+            return own
+        if len(value.encode("utf-8", "surrogateescape")) + len(self.facts.prefix) > STRING_MAX:
+            raise Refused("too long a name")
+        physical, is_read_only = self.aliases.get(value, (None, False))
+        if self.refuse or is_read_only and self.message.name in CHANGES:
+            return Marked(self.facts, value)
+        if physical is not None:
+            self.has_named_alias = True
+            return physical
+        return Marked(self.facts, value) if value in ("", ".", "..", *INTERNAL) else self.facts.prefix + value
+
+    def rule_resource_type(self, value, field, scope):
+        """Of a resource that tenants have none of, a topic that cannot be is asked for."""
+        if self.is_request:
+            return value if value in (TOPIC, GROUP) else TOPIC
+        if value == TOPIC:
+            for head, (_, kind) in self.facts.marks.items():
+                if kind is not None and scope.value["ResourceName"].startswith(head):
+                    return kind
+        return value
 
     def rule_resource_name(self, value, field, scope):
         kind = scope.value["ResourceType"]
-        if kind not in (TOPIC, GROUP):
-            raise Drop
-        return (self.rule_topic if kind == TOPIC else self.rule_name)(value, field, scope)
+        if kind == GROUP:
+            return self.rule_name(value, field, scope)
+        if kind == TOPIC:
+            return self._owner(value)[0] if not self.is_request else self.rule_topic(value, field, scope)
+        if self.is_request:
+            return Marked(self.facts, value, any_length=True)
+        raise Drop
+
+    def rule_code(self, value, field, scope):
+        return value if scope.error is None else scope.error
+
+    def rule_max_bytes(self, value, field, scope):
+        return value  # seen to in __call__(): topics come later
 
     def rule_listed_types(self, value, field, scope):
         """None means all: topics and groups, as do those that are asked for of them."""
@@ -255,7 +428,12 @@ class Expectation:
 
     def rule_listed_name(self, value, field, scope):
         """Version 0 lists client metrics only."""
-        return self.rule_resource_name(value, field, Scope({"ResourceType": 16, **scope.value}, scope.above))
+        kind = scope.value.get("ResourceType", 16)
+        if kind == GROUP:
+            return self.rule_name(value, field, scope)
+        if kind == TOPIC:
+            return self.rule_topic(value, field, scope)
+        raise Drop
 
     def rule_next_topic(self, value, field, scope):
         """A page of other tenants' topics is none."""
@@ -346,4 +524,4 @@ class Expectation:
         if not value:
             return value
         self.resized.append("a text")
-        return self.facts.error_text(scope.find("ErrorCode", 0))
+        return self.facts.error_text(scope.find("ErrorCode", 0) if scope.error is None else scope.error)

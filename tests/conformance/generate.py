@@ -19,7 +19,7 @@ PATTERNS = ("", "a", "a.*", ".*", "orders-[0-9]+", "a|b|orders-.", "(a|b)c?", "^
 ANCHORED = ("^a|b$", "(^a)", "a$|b", "\\bab", "\\Aa", "a)|(b", "a)|.*|(?:b", ")", "(?:a)$\\z", "\\Qa\\E)|.*(")
 # Fields whose value decides what others mean: (name, type): values.
 WORDS = {
-    ("ErrorCode", "int16"): (0, 0, 3, 17, 29, 36, -1, 107, 32000),
+    ("ErrorCode", "int16"): (0, 0, 3, 17, 29, 36, 84, -1, 107, 32000),
     ("ResourceType", "int8"): (2, 2, 2, 2, 32, 4, 8, 16, 0, 99),
     ("ResourceTypes", "int8"): (2, 2, 32, 32, 4, 8, 16, 0, 99, -1),
     ("TransactionalIdPattern", "string"): PATTERNS + ANCHORED,
@@ -39,7 +39,7 @@ EMBEDDED = {
     "DescribeGroupsResponse.Groups.Members.MemberMetadata": "ConsumerProtocolSubscription",
     "DescribeGroupsResponse.Groups.Members.MemberAssignment": "ConsumerProtocolAssignment",
 }
-NAMES = ("name", "topic", "resource_name", "coordinator_key")
+NAMES = ("name", "topic", "resource_name", "coordinator_key", "listed_name", "next_topic")
 NODES = ("node", "broker", "coordinator")
 UNKNOWN_TAGS = (0, 1, 2, 3, 5, 77, 127, 128, 20000)
 
@@ -217,9 +217,12 @@ class Generator:
         bare = f"name-{int(self.random.random() * 1000)}" if self.random.random() < 0.6 else self.random.choice(TEXTS)
         if at < 0.75:
             return prefix + bare if self.is_response else bare
+        if at < 0.85:
+            aliases, marks = self.facts.aliases, [head + bare for head in self.facts.marks]
+            return self.random.choice([physical for physical, _ in aliases.values()] + marks if self.is_response else [*aliases])
         return self.random.choice((
             prefix + bare, prefix, prefix[:-1] + "B" + bare, prefix[:-1], prefix.lower() + bare, bare + prefix, bare, "", ".", "..",
-            "__consumer_offsets", "日" + prefix, prefix + "\u00e9", "\udcff" + bare))
+            "__consumer_offsets", prefix + "__consumer_offsets", prefix + "orders", "__x", "日" + prefix, prefix + "\u00e9", "\udcff" + bare))
 
     def _bytes(self, most):
         return self.random.randbytes(int(self.random.random() * most)) if self.random.random() < 0.85 else b""

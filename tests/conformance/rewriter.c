@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The real rewriter and the real local answers, fed through a pipe: what tests/conformance/run
- * drives. Start at main(). A job on stdin is a head of 14 bytes (big endian) and a frame without
+ * drives. Start at main(). A job on stdin is a head of 16 bytes (big endian) and a frame without
  * its size:
  *
- *     int8  what     0 request, 1 response, 2 a request that the gateway answers itself
+ *     int8  what     0 request, 1 response, 2 a request that the gateway answers itself, 3 one
+ *                    that it refuses as a whole (own: with this error; 0: the user may not)
+ *     int8  own      1 the tenant's topics were looked up for the request (a response: it is the
+ *                    answer to such a one), 2 likewise, and it has none
+ *     int8  tenant   1: the tenant has aliases; 2: its user may do to no topic what is asked for
  *     int8  0
  *     int16 API key, int16 version
  *     int32 step     0: the frame as a whole; else it is streamed in pieces of so many bytes
@@ -28,19 +32,42 @@
 #include "kafka/errors.h"
 #include "kafka/schema.h"
 #include "proxy/client.h"
+#if __has_include("proxy/lookup.h")
+#include "proxy/lookup.h"
+#define HAS_LOOKUP 1
+#else
+#define HAS_LOOKUP 0
+struct own_topics {
+	int none;
+};
+static void
+own_topics_free(struct own_topics *topics)
+{
+	(void)topics;
+}
+#define own_topics_note(topics, name, length, partition) (void)(topics)
+#endif
+#if __has_include("proxy/refusal.h")
+#include "proxy/refusal.h"
+#define HAS_REFUSAL 1
+#else
+#define HAS_REFUSAL 0
+#endif
 #include "proxy/rewrite.h"
 #include "proxy/worker_state.h"
 
-#define JOB_HEAD  14
+#define JOB_HEAD  16
 #define FRAME_MAX (64 << 20)
 /* A code that no Kafka has, for the sentence about unknown ones. */
 #define UNKNOWN_ERROR 32000
 
-enum what { WHAT_REQUEST, WHAT_RESPONSE, WHAT_LOCAL };
+enum what { WHAT_REQUEST, WHAT_RESPONSE, WHAT_LOCAL, WHAT_REFUSE };
 enum outcome { OUTCOME_FRAME, OUTCOME_REFUSED, OUTCOME_FORWARD };
 
 struct job {
 	int what;
+	int own;
+	int tenant;
 	int key;
 	int version;
 	size_t step;
@@ -61,23 +88,70 @@ static const struct slot slots[] = {
 #define SLOTS (sizeof(slots) / sizeof(slots[0]))
 static const struct route route = {
     .logical = "main", .cluster = "main", .slots = slots, .slots_count = SLOTS};
-static const struct vcluster tenant = {
-    .name = "teamA", .prefix = "teamA", .cluster = "main", .cluster_id = "virtualClusterIdOfTeam"};
+/* Sorted, as a snapshot has them. One is longer than a name with the prefix, one shorter, one is
+ * another tenant's. */
+static const struct alias aliases[] = {
+    {.topic = "audit", .physical = "auditOfAll", .read_only = true},
+    {.topic = "orders", .physical = "teamBorders"},
+    {.topic = "shared", .physical = "existingSharedTopicWithALongName"},
+    {.topic = "very.long.name.for.it", .physical = "z"},
+};
+#define ALIASES (sizeof(aliases) / sizeof(aliases[0]))
+static const struct alias *const by_physical[] = {&aliases[0], &aliases[2], &aliases[1],
+						  &aliases[3]};
+static const struct vcluster tenants[] = {
+    {.name = "teamA", .prefix = "teamA", .cluster = "main", .cluster_id = "virtualClusterIdOfTeam"},
+    {.name = "teamA",
+     .prefix = "teamA",
+     .cluster = "main",
+     .cluster_id = "virtualClusterIdOfTeam",
+     .aliases = aliases,
+     .aliases_by_physical = by_physical,
+     .aliases_count = ALIASES},
+};
+/* What an answer may have that is no stream. */
+#define WHOLE_BYTES (1 << 20)
 static const struct settings settings = {.advertised_host = "gateway.example", .port_start = 6969};
+
+/* What a lookup finds. */
+static const struct {
+	const char *name;
+	int partitions;
+} own[] = {{"teamAalpha", 3}, {"teamAbeta", 1}, {"teamA.gamma", 0}};
+#define OWN (sizeof(own) / sizeof(own[0]))
+
+static void
+make_own(struct own_topics *topics, int what)
+{
+	for (size_t i = 0; what == 1 && i < OWN; i++) {
+		own_topics_note(topics, own[i].name, strlen(own[i].name), -1);
+		for (int j = 0; j < own[i].partitions; j++)
+			own_topics_note(topics, own[i].name, strlen(own[i].name), j);
+	}
+}
 
 /* The only place that knows what a rewrite_context is made of. */
 static struct rewrite_context
-make_context(struct scratch *scratch)
+make_context(const struct job *job, const struct own_topics *topics, struct scratch *scratch)
 {
-	return (struct rewrite_context){
-	    .prefix = tenant.prefix,
-	    .prefix_length = strlen(tenant.prefix),
+	struct rewrite_context cx = {
+#if HAS_LOOKUP
+	    .own = job->what == WHAT_REQUEST && job->own != 0 ? topics : NULL,
+	    .is_expanded = job->what == WHAT_RESPONSE && job->own != 0,
+#endif
+	    .prefix = tenants[0].prefix,
+	    .prefix_length = strlen(tenants[0].prefix),
 	    .route = &route,
 	    .advertised_host = settings.advertised_host,
-	    .cluster_id = tenant.cluster_id,
+	    .cluster_id = tenants[0].cluster_id,
 	    .port_start = (int32_t)settings.port_start,
 	    .scratch = scratch,
+	    .whole_bytes = WHOLE_BYTES,
+	    .refuse_topics = (job->tenant & 2) != 0,
 	};
+
+	names_init(&cx.names, &tenants[job->tenant & 1]);
+	return cx;
 }
 
 static void
@@ -93,11 +167,18 @@ print_facts(void)
 		printf("api %d %s %s %d %d %d %d\n", api->key, kafka_api_name(api->key),
 		       policies[api->policy], api->min, api->max, api->advertise_min, api->flags);
 	}
-	printf("prefix %s\nhost %s\nport %d\ncluster %s\n", tenant.prefix, settings.advertised_host,
-	       (int)settings.port_start, tenant.cluster_id);
+	printf("prefix %s\nhost %s\nport %d\ncluster %s\n", tenants[0].prefix,
+	       settings.advertised_host, (int)settings.port_start, tenants[0].cluster_id);
 	for (size_t i = 0; i < SLOTS; i++)
 		printf("slot %zu %d %s\n", i, slots[i].broker_id,
 		       slots[i].present ? "present" : "away");
+	for (size_t i = 0; i < ALIASES; i++)
+		printf("alias %s %s %s\n", aliases[i].topic, aliases[i].physical,
+		       aliases[i].read_only ? "read-only" : "writable");
+	printf("can %d %d\n", HAS_LOOKUP, HAS_REFUSAL);
+	printf("whole %d\n", WHOLE_BYTES);
+	for (size_t i = 0; i < OWN; i++)
+		printf("own %s %d\n", own[i].name, own[i].partitions);
 	for (int code = -1; code < 200; code++)
 		printf("error %d %s\n", code, kafka_error_text(code));
 	printf("error unknown %s\n", kafka_error_text(UNKNOWN_ERROR));
@@ -160,19 +241,69 @@ static enum outcome
 do_rewrite(const struct job *job, struct bytes *out)
 {
 	struct scratch scratch = {0};
-	struct rewrite_context cx = make_context(&scratch);
+	struct own_topics topics = {0};
+	struct rewrite_context cx = make_context(job, &topics, &scratch);
 	struct rewriter rw = {0};
-	bool good = job->step > 0 ? rewrite_streamed(&rw, &cx, job, out)
-				  : rewrite_whole(&rw, &cx, job, out);
+	bool good;
 
+	make_own(&topics, job->own);
+	good = job->step > 0 ? rewrite_streamed(&rw, &cx, job, out)
+			     : rewrite_whole(&rw, &cx, job, out);
 	if (!good) {
 		out->length = 0;
 		bytes_add(out, rw.error, strlen(rw.error));
 	}
 	rewrite_free(&rw);
 	scratch_free(&scratch);
+	own_topics_free(&topics);
 	return good ? OUTCOME_FRAME : OUTCOME_REFUSED;
 }
+
+/* -- refusals */
+
+#if HAS_REFUSAL
+static enum outcome
+do_refuse(const struct job *job, struct bytes *out)
+{
+	struct refusal r;
+	enum refusal_progress progress = REFUSAL_MORE;
+	enum outcome outcome = OUTCOME_FRAME;
+	size_t at = 0, here = 0, consumed;
+
+	refusal_begin(&r, job->key, job->version, job->size,
+		      job->own == 0 ? REFUSAL_UNAUTHORIZED : job->own);
+	while (progress == REFUSAL_MORE && here < job->size) {
+		uint8_t *piece;
+
+		here += job->step > 0 ? job->step : job->size;
+		here = here < job->size ? here : job->size;
+		piece = malloc(here - at);
+		ENSURE(piece != NULL);
+		memcpy(piece, job->frame + at, here - at);
+		progress = refusal_feed(&r, piece, here - at, &consumed);
+		at += consumed;
+		free(piece);
+	}
+	if (progress != REFUSAL_DONE) {
+		outcome = OUTCOME_REFUSED;
+		bytes_add(out, r.malformed, strlen(r.malformed));
+	} else if (job->key == 0 && r.acks == 0) {
+		outcome = OUTCOME_FORWARD;
+	} else {
+		refusal_answer(&r, out);
+	}
+	refusal_free(&r);
+	return outcome;
+}
+#else
+static enum outcome
+do_refuse(const struct job *job, struct bytes *out)
+{
+	(void)job;
+	(void)out;
+	return OUTCOME_FORWARD;
+}
+#endif
 
 /* -- local answers */
 
@@ -180,7 +311,7 @@ do_rewrite(const struct job *job, struct bytes *out)
 static void
 make_world(struct world *world, struct snapshot *snap)
 {
-	*snap = (struct snapshot){.settings = settings, .vclusters = &tenant, .vclusters_count = 1};
+	*snap = (struct snapshot){.settings = settings, .vclusters = tenants, .vclusters_count = 1};
 	*world = (struct world){.snap = snap, .routes = &route, .vnodes = SLOTS};
 	world_apis_init(world->apis);
 }
@@ -192,7 +323,7 @@ do_local(const struct job *job, struct bytes *out)
 	static struct worker_state worker; /* its counters go on: producer ids differ */
 	struct world world;
 	struct snapshot snap;
-	struct client c = {.w = &worker, .state = CLIENT_OPEN, .vc = &tenant, .route = &route};
+	struct client c = {.w = &worker, .state = CLIENT_OPEN, .vc = &tenants[0], .route = &route};
 	uint8_t *frame = malloc(job->size);
 	char why[256] = "";
 	enum local_result result;
@@ -238,12 +369,14 @@ read_job(struct job *job, uint8_t **frame)
 	if (!read_all(head, sizeof(head)))
 		return false;
 	*job = (struct job){.what = head[0],
-			    .key = (int16_t)be_get16(head + 2),
-			    .version = (int16_t)be_get16(head + 4),
-			    .step = be_get32(head + 6),
-			    .size = be_get32(head + 10)};
-	if (job->size < (job->what == WHAT_LOCAL ? 8 : 4) || job->size > FRAME_MAX ||
-	    job->what > WHAT_LOCAL || api_find(job->key) == NULL ||
+			    .own = head[1],
+			    .tenant = head[2],
+			    .key = (int16_t)be_get16(head + 4),
+			    .version = (int16_t)be_get16(head + 6),
+			    .step = be_get32(head + 8),
+			    .size = be_get32(head + 12)};
+	if (job->size < (job->what == WHAT_LOCAL || job->what == WHAT_REFUSE ? 8 : 4) ||
+	    job->size > FRAME_MAX || job->what > WHAT_REFUSE || api_find(job->key) == NULL ||
 	    !api_has_version(api_find(job->key), job->version)) {
 		fprintf(stderr, "rewriter: not a job: key %d version %d size %zu\n", job->key,
 			job->version, job->size);
@@ -287,6 +420,8 @@ main(int argc, char **argv)
 
 		if (job.what == WHAT_LOCAL)
 			outcome = do_local(&job, &out);
+		else if (job.what == WHAT_REFUSE)
+			outcome = do_refuse(&job, &out);
 		else
 			outcome = do_rewrite(&job, &out);
 		write_result(outcome, &out);

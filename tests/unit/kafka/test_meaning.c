@@ -26,7 +26,7 @@ static const struct {
     {"apiVersions", BIT(PASS)},
     {"assignorName", BIT(PASS)},
     {"authorizedOps", BIT(AUTHORIZED_OPS)},
-    {"autoCreate", BIT(PASS)},
+    {"autoCreate", BIT(AUTO_CREATION)},
     {"brokerEpoch", BIT(DROP_TAG)},
     {"clientHost", BIT(CLIENT_HOST)},
     {"clientId", BIT(PASS)},

@@ -19,6 +19,7 @@ struct oracle {
 	int version;
 	int error_code;
 	int resource_type;
+	struct tree *resource_type_node;
 	int vnode;
 	unsigned log_dirs;
 	bool impossible; /* the frame must be refused */
@@ -51,9 +52,9 @@ oracle_is_one_of(const struct tree *node, const char *a, const char *b, const ch
 }
 
 static inline void
-oracle_add_prefix(struct oracle *o, struct tree *node)
+oracle_prepend(struct oracle *o, struct tree *node, const char *prefix)
 {
-	size_t length = o->cx->prefix_length + node->length;
+	size_t length = strlen(prefix) + node->length;
 	char *name = arena_alloc(o->arena, length + 1);
 
 	if (node->null)
@@ -62,8 +63,8 @@ oracle_add_prefix(struct oracle *o, struct tree *node)
 		o->impossible = true;
 		return;
 	}
-	memcpy(name, o->cx->prefix, o->cx->prefix_length);
-	memcpy(name + o->cx->prefix_length, node->bytes, node->length);
+	memcpy(name, prefix, strlen(prefix));
+	memcpy(name + strlen(prefix), node->bytes, node->length);
 	node->bytes = (const uint8_t *)name;
 	node->length = length;
 }
@@ -102,11 +103,19 @@ oracle_name(struct oracle *o, struct tree *node, enum meaning meaning)
 	bool is_topic = meaning == MEANING_TOPIC_NAME ||
 			(meaning == MEANING_RESOURCE_NAME && o->resource_type == 2);
 
-	if (meaning == MEANING_RESOURCE_NAME && o->resource_type != 2 && o->resource_type != 32)
-		return false;
+	if (meaning == MEANING_RESOURCE_NAME && o->resource_type != 2 && o->resource_type != 32) {
+		if (!oracle_is_request(o))
+			return false;
+		oracle_prepend(o, node, arena_printf(o->arena, "=%02x", o->resource_type & 0xff));
+		oracle_number(o->resource_type_node, 2);
+		return true;
+	}
 	if (oracle_is_request(o)) {
-		if (!(is_topic && !node->null && oracle_is_one_of(node, "", ".", "..")))
-			oracle_add_prefix(o, node);
+		bool dots = is_topic && !node->null && oracle_is_one_of(node, "", ".", "..");
+
+		oracle_prepend(o, node,
+			       dots ? arena_printf(o->arena, "/%s", o->cx->prefix + 1)
+				    : o->cx->prefix);
 		return true;
 	}
 	if (meaning == MEANING_COORDINATOR_KEY && node->length == 0)
@@ -250,8 +259,10 @@ oracle_value(struct oracle *o, struct tree *node, bool in_array)
 		return node->number == 2 || node->number == 32;
 	if (meaning == MEANING_TRANSACTIONAL_ID_PATTERN && oracle_is_request(o))
 		oracle_pattern(o, node);
-	if (meaning == MEANING_RESOURCE_TYPE)
+	if (meaning == MEANING_RESOURCE_TYPE) {
 		o->resource_type = (int)node->number;
+		o->resource_type_node = node;
+	}
 	if (meaning == MEANING_COORDINATOR_TYPE && oracle_is_request(o) && node->number != 0 &&
 	    node->number != 1)
 		o->impossible = true;
