@@ -36,7 +36,7 @@
 #include "proxy/lookup.h"
 #define HAS_LOOKUP 1
 #else
-#define HAS_LOOKUP 0
+#define HAS_LOOKUP                                       0
 struct own_topics {
 	int none;
 };
@@ -136,18 +136,18 @@ make_context(const struct job *job, const struct own_topics *topics, struct scra
 {
 	struct rewrite_context cx = {
 #if HAS_LOOKUP
-	    .own = job->what == WHAT_REQUEST && job->own != 0 ? topics : NULL,
-	    .is_expanded = job->what == WHAT_RESPONSE && job->own != 0,
+		.own = job->what == WHAT_REQUEST && job->own != 0 ? topics : NULL,
+		.is_expanded = job->what == WHAT_RESPONSE && job->own != 0,
 #endif
-	    .prefix = tenants[0].prefix,
-	    .prefix_length = strlen(tenants[0].prefix),
-	    .route = &route,
-	    .advertised_host = settings.advertised_host,
-	    .cluster_id = tenants[0].cluster_id,
-	    .port_start = (int32_t)settings.port_start,
-	    .scratch = scratch,
-	    .whole_bytes = WHOLE_BYTES,
-	    .refuse_topics = (job->tenant & 2) != 0,
+		.prefix = tenants[0].prefix,
+		.prefix_length = strlen(tenants[0].prefix),
+		.route = &route,
+		.advertised_host = settings.advertised_host,
+		.cluster_id = tenants[0].cluster_id,
+		.port_start = (int32_t)settings.port_start,
+		.scratch = scratch,
+		.whole_bytes = WHOLE_BYTES,
+		.refuse_topics = (job->tenant & 2) != 0,
 	};
 
 	names_init(&cx.names, &tenants[job->tenant & 1]);
