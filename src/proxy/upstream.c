@@ -261,6 +261,7 @@ pass_answer(struct client *c, const struct pending *p, size_t size)
 
 	client_context(c, &cx);
 	cx.is_expanded = p->is_expanded;
+	cx.throttle_ms = throttle_answer(c, p->key, 4 + size);
 	if (!rewrite_frame(rw, &cx, KAFKA_RESPONSE, p->key, p->version, c->up.in.buf,
 			   inbuf_at(&c->up.in) + 4, size)) {
 		answer_refused(c, p, rw->error);
@@ -337,6 +338,7 @@ step(struct client *c)
 	    4 + size <= BUF_BYTES)
 		return false;
 	stream_begin(c, &c->response);
+	c->response.cx.throttle_ms = throttle_answer(c, p->key, 4 + size);
 	rewrite_stream_begin(&c->response.rw, &c->response.cx, KAFKA_RESPONSE, p->key, p->version,
 			     size);
 	inbuf_consume(&c->up.in, 4);

@@ -38,7 +38,7 @@ class Facts:
             elif word == "alias":
                 self.aliases[words[0]] = words[1], words[2] == "read-only"
             elif word == "can":
-                self.can_look_up, self.can_refuse = words[0] == "1", words[1] == "1"
+                self.can_look_up, self.can_refuse, self.can_embed = (word == "1" for word in words)
             elif word == "slot":
                 self.vnode_of[int(words[1])] = int(words[0])
                 self.broker_of[int(words[0])] = int(words[1])

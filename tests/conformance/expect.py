@@ -7,7 +7,7 @@ Kafka's definitions and the reference pages, not from src/kafka/meaning.def: whe
 """
 import re
 
-from codec import UNKNOWN, Frames
+from codec import UNKNOWN, Codec, Frames, Malformed
 
 TOPIC, GROUP = 2, 32  # config resource types
 NO_CLIENT_HOST = "/0.0.0.0"
@@ -23,6 +23,13 @@ SPECIAL = {
     "FetchRequest.RackId": "pass",  # the client's own: lets a broker name a nearer replica
     "FetchRequest.Topics.Partitions.ReplicaDirectoryId": "gone",
     "FetchRequest.Topics.Partitions.HighWatermark": "gone",
+    "ConsumerProtocolSubscription.Topics": "topic",
+    "JoinGroupRequest.Protocols.Metadata": "subscription",
+    "JoinGroupResponse.Members.Metadata": "subscription",
+    "SyncGroupRequest.Assignments.Assignment": "assignment",
+    "SyncGroupResponse.Assignment": "assignment",
+    "DescribeGroupsResponse.Groups.Members.MemberMetadata": "subscription",
+    "DescribeGroupsResponse.Groups.Members.MemberAssignment": "assignment",
     "FetchRequest.MaxBytes": "max_bytes",
     "FetchRequest.SessionId": "zero",
     "FetchRequest.SessionEpoch": "minus_one",
@@ -127,11 +134,30 @@ class Marked:
         self.name, self.length = name, None if any_length else len(facts.prefix) + len(name)
 
     def __eq__(self, other):
-        return (isinstance(other, str) and other.endswith(self.name) and not LEGAL.match(other[0])
+        return (isinstance(other, str) and other.endswith(self.name) and not LEGAL.match(other[:1])
                 and len(other) == (self.length or len(other)))
 
     def __repr__(self):
         return f"{self.name!r} as a name that cannot be"
+
+
+class Embedded:
+    """Equal to bytes that hold this message behind this version, and this behind it."""
+
+    def __init__(self, codec, version, value, tail):
+        self.codec, self.version, self.value, self.tail = codec, version, value, tail
+
+    def __eq__(self, other):
+        if not isinstance(other, bytes) or other[:2] != self.version:
+            return False
+        try:
+            value, end = self.codec.read(other, 2)
+        except Malformed:
+            return False
+        return value == self.value and other[end:] == self.tail
+
+    def __repr__(self):
+        return f"{self.version!r} {self.value} {self.tail!r}"
 
 
 class Nobody:
@@ -221,8 +247,9 @@ def learn_marks(facts, messages, rewriter):
 class Expectation:
     """One message at one version. resized says why a stream cannot do the same: its size is promised."""
 
-    def __init__(self, facts, message, version):
-        self.facts, self.version, self.message = facts, version, message
+    def __init__(self, facts, messages, message, version):
+        self.facts, self.messages, self.version, self.message = facts, messages, version, message
+        self.embedded = {}
         self.is_request = message.kind == "request"
         self.resized = []
         self.log_dirs = 0
@@ -236,7 +263,7 @@ class Expectation:
         self.log_dirs = 0
         self.aliases = self.facts.aliases if tenant & 1 else {}
         self.by_physical = {physical: topic for topic, (physical, _) in self.aliases.items()}
-        self.refuse, self.has_named_alias = bool(tenant & 2), False
+        self.refuse, self.has_named_alias, self.is_consumer = bool(tenant & 2), False, bool(tenant & 4)
         try:
             if own is None:
                 out = self._struct(self.plan, value, None)
@@ -415,6 +442,34 @@ class Expectation:
         if self.is_request:
             return Marked(self.facts, value, any_length=True)
         raise Drop
+
+    def rule_subscription(self, value, field, scope):
+        return self._embedded_value("ConsumerProtocolSubscription", value, scope)
+
+    def rule_assignment(self, value, field, scope):
+        return self._embedded_value("ConsumerProtocolAssignment", value, scope)
+
+    def _embedded_value(self, name, value, scope):
+        """Bytes of consumers hold names; those of other groups, and what is not readable, are their own affair."""
+        kind = scope.find("ProtocolType", None)
+        if not (kind == "consumer" if kind is not None else self.is_consumer) or value is None or len(value) < 2 or not self.facts.can_embed:
+            return value
+        version = int.from_bytes(value[:2], "big", signed=True)
+        message = self.messages[name]
+        if version < 0:
+            return value
+        version = min(version, message.versions.until)  # of a newer one the rest follows
+        if (name, version) not in self.embedded:
+            inner = Expectation(self.facts, self.messages, message, version)
+            inner.is_request = self.is_request
+            self.embedded[name, version] = inner, Codec(message, version)
+        inner, codec = self.embedded[name, version]
+        try:
+            held, end = codec.read(value, 2)
+        except Malformed:
+            return value
+        inner.aliases, inner.by_physical = self.aliases, self.by_physical
+        return Embedded(codec, value[:2], inner._struct(inner.plan, held, None), value[end:])
 
     def rule_code(self, value, field, scope):
         return value if scope.error is None else scope.error

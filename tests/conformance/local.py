@@ -8,7 +8,7 @@ from generate import ANCHORED
 OMITTED = -(1 << 31)
 SASL_AUTHENTICATION_FAILED, UNSUPPORTED_SASL_MECHANISM, INVALID_REQUEST = 58, 33, 42
 MISMATCHED_ENDPOINT_TYPE, UNSUPPORTED_ENDPOINT_TYPE = 114, 115
-INVALID_REGULAR_EXPRESSION = 128
+INVALID_REGULAR_EXPRESSION, REBALANCE_IN_PROGRESS = 128, 27
 PRIVATE_IDS = 1 << 62
 
 
@@ -88,6 +88,16 @@ def list_config_resources(facts, version, request):
     return _is({"ThrottleTimeMs": 0, "ErrorCode": 0, "ConfigResources": []})
 
 
-LOCAL = {"ListTransactions": list_transactions, "ListConfigResources": list_config_resources,
+def sync_group(facts, version, request):
+    """The driver's connection has joined no group: what the request does not say of its own it cannot know."""
+    if request.get("ProtocolType") is not None:
+        return None
+    return _is({"ThrottleTimeMs": 0, "ErrorCode": REBALANCE_IN_PROGRESS, "ProtocolType": None, "ProtocolName": None,
+                "Assignment": b""})
+
+
+# What is answered here because of what the connection did before: with another past it is forwarded.
+DEPENDS = ("SyncGroup",)
+LOCAL = {"SyncGroup": sync_group, "ListTransactions": list_transactions, "ListConfigResources": list_config_resources,
          "ApiVersions": api_versions, "SaslHandshake": sasl_handshake, "SaslAuthenticate": sasl_authenticate,
          "InitProducerId": init_producer_id, "DescribeCluster": describe_cluster}

@@ -8,9 +8,9 @@
  *                    that it refuses as a whole (own: with this error; 0: the user may not)
  *     int8  own      1 the tenant's topics were looked up for the request (a response: it is the
  *                    answer to such a one), 2 likewise, and it has none
- *     int8  tenant   1: the tenant has aliases; 2: its user may do to no topic what is asked for
- *     int8  0
- *     int16 API key, int16 version
+ *     int8  tenant   1: the tenant has aliases; 2: its user may do to no topic what is
+ *                    asked for; 4: the group is one of consumers, where the frame does not say; 4:
+ * the group is one of consumers, if the frame does not say int8  0 int16 API key, int16 version
  *     int32 step     0: the frame as a whole; else it is streamed in pieces of so many bytes
  *     int32 size     of the frame that follows
  *
@@ -46,6 +46,11 @@ own_topics_free(struct own_topics *topics)
 	(void)topics;
 }
 #define own_topics_note(topics, name, length, partition) (void)(topics)
+#endif
+#if __has_include("proxy/embedded.h")
+#define HAS_EMBEDDED 1
+#else
+#define HAS_EMBEDDED 0
 #endif
 #if __has_include("proxy/refusal.h")
 #include "proxy/refusal.h"
@@ -148,6 +153,9 @@ make_context(const struct job *job, const struct own_topics *topics, struct scra
 		.scratch = scratch,
 		.whole_bytes = WHOLE_BYTES,
 		.refuse_topics = (job->tenant & 2) != 0,
+#if HAS_EMBEDDED
+		.is_consumer = (job->tenant & 4) != 0,
+#endif
 	};
 
 	names_init(&cx.names, &tenants[job->tenant & 1]);
@@ -175,7 +183,7 @@ print_facts(void)
 	for (size_t i = 0; i < ALIASES; i++)
 		printf("alias %s %s %s\n", aliases[i].topic, aliases[i].physical,
 		       aliases[i].read_only ? "read-only" : "writable");
-	printf("can %d %d\n", HAS_LOOKUP, HAS_REFUSAL);
+	printf("can %d %d %d\n", HAS_LOOKUP, HAS_REFUSAL, HAS_EMBEDDED);
 	printf("whole %d\n", WHOLE_BYTES);
 	for (size_t i = 0; i < OWN; i++)
 		printf("own %s %d\n", own[i].name, own[i].partitions);

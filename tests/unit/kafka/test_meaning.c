@@ -64,7 +64,7 @@ static const struct {
     {"sasl", BIT(PASS) | BIT(SECRET)},
     {"selector", BIT(PASS) | BIT(COORDINATOR_TYPE)},
     {"struct", BIT(PASS) | BIT(DROP_TAG)},
-    {"throttle", BIT(PASS)},
+    {"throttle", BIT(THROTTLE_TIME)},
     {"timeout", BIT(PASS)},
     {"topicId", BIT(TOPIC_ID)},
     {"topicName", BIT(TOPIC_NAME) | BIT(CURSOR_TOPIC)},
