@@ -371,21 +371,21 @@ owes_answer(const struct rewriter *rw)
 	return rw->key != 0 || rw->acks != 0;
 }
 
-/* What its answer has to be treated like. */
-static void
-note_answer(struct pending *p, const struct rewriter *rw)
-{
-	p->is_whole = rw->named_alias;
-	p->is_expanded = rw->is_expanded;
-}
-
 /* A request goes out: notes what the broker owes for it. */
 static void
 note_request(struct client *c, const struct rewriter *rw, int32_t correlation_id)
 {
+	struct pending *p;
+
 	c->up.is_silent = !owes_answer(rw);
-	if (owes_answer(rw))
-		note_answer(pending_add(c, rw->key, rw->version, correlation_id, false), rw);
+	if (rw->key == KA_JoinGroup)
+		groups_note(&c->groups, rw->group, rw->is_consumer);
+	if (!owes_answer(rw))
+		return;
+	p = pending_add(c, rw->key, rw->version, correlation_id, false);
+	p->is_whole = rw->named_alias;
+	p->is_expanded = rw->is_expanded;
+	p->is_consumer = rw->is_consumer;
 }
 
 static void
@@ -396,6 +396,7 @@ forward_frame(struct client *c, const struct head *head, const uint8_t *frame)
 
 	client_context(c, &cx);
 	cx.own = lookup_result(c);
+	cx.is_consumer = c->syncs_consumers;
 	if (!rewrite_frame(rw, &cx, KAFKA_REQUEST, head->key, head->version, c->in.buf, frame,
 			   head->size)) {
 		refuse(c, "request.malformed", head, rw->error);
