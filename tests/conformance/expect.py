@@ -82,6 +82,11 @@ CHANGES = ("ProduceRequest", "AddPartitionsToTxnRequest", "CreateTopicsRequest",
 DENIED, NOT_OURS, NO_SUCH_TOPIC = 29, 31, 3
 LEGAL = re.compile(r"[a-zA-Z0-9._-]+")
 
+# Configs whose values name something of the cluster: PARTITION:BROKER lists, a topic.
+THROTTLED = ("leader.replication.throttled.replicas", "follower.replication.throttled.replicas")
+DEAD_LETTERS = "errors.deadletterqueue.topic.name"
+PAIRS = re.compile(r"( *\d{1,10}:\d{1,10} *(,|$))+")
+
 # Kafka's entityType: rule.
 BY_ENTITY = {"topicName": "topic", "groupId": "name", "transactionalId": "name", "producerId": "pass", "brokerId": "node"}
 
@@ -92,6 +97,7 @@ BY_NAME = [
     (r"Response\.(.*\.)?Brokers\.(NodeId|BrokerId)$", "int32", "broker"),
     (r"\.(Current|Committed)?LeaderEpoch$|\.LastFetchedEpoch$", "int32", "minus_one"),
     (r"\.TopicId$", "uuid", "zero_id"),
+    (r"\.(Configs|Synonyms)\.Value$", "string", "config_value"),
     (r"Response\.(.*\.)?\w*ErrorCode$", "int16", "code"),
     (r"Configs(Request|Response)\.(Resources|Results|Responses)\.ResourceType$", "int8", "resource_type"),
     (r"Response\..*ErrorMessage$", "string", "text"),
@@ -470,6 +476,27 @@ class Expectation:
             return value
         inner.aliases, inner.by_physical = self.aliases, self.by_physical
         return Embedded(codec, value[:2], inner._struct(inner.plan, held, None), value[end:])
+
+    def rule_config_value(self, value, field, scope):
+        """Brokers by number and topics by name; what cannot be read is hidden in answers."""
+        name = scope.value["Name"]
+        if not value or name != DEAD_LETTERS and (name not in THROTTLED or value == "*"):
+            return value
+        hidden = None if self.version in field.nullable else ""
+        if name == DEAD_LETTERS:
+            self.refuse, kept = False, self.refuse
+            try:
+                return self.rule_topic(value, field, scope)
+            except Drop:
+                return hidden
+            finally:
+                self.refuse = kept
+        pairs = [pair.strip(" ").split(":") for pair in value.split(",")]
+        if not PAIRS.fullmatch(value) or value.endswith(",") or any(int(n) >= 1 << 31 for pair in pairs for n in pair):
+            return value if self.is_request else hidden
+        if self.is_request:
+            return ",".join(f"{int(p)}:{self.facts.broker_of.get(int(b), -1 - int(b))}" for p, b in pairs)
+        return ",".join(f"{int(p)}:{self.facts.vnode_of[int(b)]}" for p, b in pairs if int(b) in self.facts.vnode_of)
 
     def rule_code(self, value, field, scope):
         return value if scope.error is None else scope.error

@@ -8,7 +8,7 @@ Tally says what has not.
 import random
 
 from codec import UNKNOWN, Codec, encode_embedded
-from expect import rule_of
+from expect import DEAD_LETTERS, THROTTLED, rule_of
 
 SHAPES = ("bare", "one", "many", "tags")
 TEXTS = ("", "a", "orders", "payments.eu_1-x", "žluťoučký kůň", "日本語", "x" * 126, "y" * 127, "z" * 128, "n" * 249, "w" * 300)
@@ -17,6 +17,9 @@ EDGES = {"int8": 7, "int16": 15, "int32": 31, "int64": 63}
 PATTERNS = ("", "a", "a.*", ".*", "orders-[0-9]+", "a|b|orders-.", "(a|b)c?", "^a.*$", "^orders-1$", "\\Qx.y\\E", "\\Q(\\E|\\Q|", "[]a]",
             "[^]a|(]+", "a\\|b", "\\(", "(?i:orders)-1", "(?i)orders-1", "[[:alpha:]]+", "x\\.y", "a{1,2}b*", "^$")
 ANCHORED = ("^a|b$", "(^a)", "a$|b", "\\bab", "\\Aa", "a)|(b", "a)|.*|(?:b", ")", "(?:a)$\\z", "\\Qa\\E)|.*(")
+CONFIGS = (*THROTTLED, DEAD_LETTERS, "retention.ms", "")
+REPLICAS = ("0:1,1:2", "*", "", "0:3", "1:7, 2:99", " 0:1 ,1:3", "0:1,", "0:", ":1", "junk", "0:1;1:2", "0:2147483647", "0:2147483648",
+            "00000000001:1", "007:0002", "0:1,1:x", "3:3 ", "0:-1", ",".join(f"{i}:{i % 4}" for i in range(3000)))
 # Fields whose value decides what others mean: (name, type): values.
 WORDS = {
     ("ErrorCode", "int16"): (0, 0, 3, 17, 29, 36, 84, -1, 107, 32000),
@@ -168,6 +171,10 @@ class Generator:
         rule = rule_of(self.message, field)
         embedded = EMBEDDED.get(f"{self.message.name}.{field.path}")
         words = WORDS.get((field.name, field.type))
+        if rule == "config_value":
+            return lambda: self.random.choice(REPLICAS) if self.random.random() < 0.7 else self._name()
+        if field.path.endswith((".Configs.Name", ".Synonyms.Name")):
+            return lambda: self.random.choice(CONFIGS)
         if embedded is not None:
             return lambda: self._embedded(self.messages[embedded])
         if words is not None:
