@@ -243,7 +243,7 @@ def learn_marks(facts, messages, rewriter):
     illegal, unknown, _ = heads("Metadata", 3, 1, metadata, "Topics", "Name", 0)
     denied = heads("Metadata", 3, 1, metadata, "Topics", "Name", 2)[2]
     marks = {illegal[:-1]: (None, None), unknown[:-len(INTERNAL[0])]: (NO_SUCH_TOPIC, None), denied[:-1]: (DENIED, None)}
-    for kind in (4, 8, 16, 99):
+    for kind in (4, 8, 16, 0, 99, -1):
         resources = [{"ResourceType": kind, "ResourceName": "x", "ConfigurationKeys": None}]
         name = heads("DescribeConfigs", 32, 1, {"Resources": resources, "IncludeSynonyms": False}, "Resources", "ResourceName", 0)[0]
         marks[name[:-1]] = NOT_OURS, kind
