@@ -573,6 +573,8 @@ must_wait(const struct client *c, const struct head *head)
 {
 	if ((head->api->flags & API_BEFORE_AUTH) != 0)
 		return false;
+	if (c->asking.is_last) /* the cluster has done it: only the answer is missing */
+		return false;
 	if (c->hold != NULL && head->api->policy != API_LOCAL)
 		return true;
 	return route_broker(c->route, c->vnode) == NULL;
@@ -922,7 +924,7 @@ client_rebind(struct client *c)
 	}
 	is_flipped = is_switched(c, old_route, c->route);
 	c->generation = c->route->generation;
-	if (c->asking.state == ASKING_DONE)
+	if (c->asking.state == ASKING_DONE && !c->asking.is_last)
 		asking_drop(c);
 	if (!is_flipped)
 		return;

@@ -215,3 +215,7 @@ enum local_result {
 enum local_result local_answer(struct client *c, const struct api *api, int version,
 			       const uint8_t *frame, size_t size, struct bytes *answer, char *why,
 			       size_t why_size);
+
+/* acls.c: DescribeAcls, CreateAcls and DeleteAcls. */
+enum local_result acls_answer(struct client *c, int key, int version, const uint8_t *frame,
+			      size_t size, struct bytes *answer, char *why, size_t why_size);
