@@ -165,8 +165,10 @@ make_context(const struct job *job, const struct own_topics *topics, struct scra
 static void
 print_facts(void)
 {
-	static const char *const policies[] = {
-	    [API_REWRITE] = "rewrite", [API_LOCAL] = "local", [API_EITHER] = "either"};
+	static const char *const policies[] = {[API_REWRITE] = "rewrite",
+					       [API_LOCAL] = "local",
+					       [API_EITHER] = "either",
+					       [API_ASKED] = "asked"};
 
 	printf("release %s\n", kafka_schema_release);
 	for (size_t i = 0; i < kafka_apis_count; i++) {
