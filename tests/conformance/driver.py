@@ -37,14 +37,12 @@ class Facts:
                 self.own.append((words[0], int(words[1])))
             elif word == "alias":
                 self.aliases[words[0]] = words[1], words[2] == "read-only"
-            elif word == "can":
-                self.can_look_up, self.can_refuse, self.can_embed = (word == "1" for word in words)
             elif word == "slot":
                 self.vnode_of[int(words[1])] = int(words[0])
                 self.broker_of[int(words[0])] = int(words[1])
                 self.present += [int(words[0])] if words[2] == "present" else []
             else:
-                setattr(self, word, int(rest) if word in ("port", "whole") else rest)
+                setattr(self, word, int(rest) if word in ("port", "whole", "fetch", "throttle") else rest)
 
     def error_text(self, code):
         """The gateway's sentence of an error code."""

@@ -26,6 +26,7 @@ WORDS = {
     ("ResourceType", "int8"): (2, 2, 2, 2, 32, 4, 8, 16, 0, 99),
     ("ResourceTypes", "int8"): (2, 2, 32, 32, 4, 8, 16, 0, 99, -1),
     ("TransactionalIdPattern", "string"): PATTERNS + ANCHORED,
+    ("ClientId", "string"): ("", "rdkafka", "__admin_client", "__", "_", "-_x", "žluťoučký", "__admin_client", "c" * 128),
     ("KeyType", "int8"): (0, 0, 0, 0, 1, 1, 1, 0, 2, 77),
     ("ProtocolType", "string"): ("consumer", "consumer", "consumer", "connect", "", "mine"),
     ("EndpointType", "int8"): (1, 1, 2, 3),

@@ -32,32 +32,8 @@
 #include "kafka/errors.h"
 #include "kafka/schema.h"
 #include "proxy/client.h"
-#if __has_include("proxy/lookup.h")
 #include "proxy/lookup.h"
-#define HAS_LOOKUP 1
-#else
-#define HAS_LOOKUP                                       0
-struct own_topics {
-	int none;
-};
-static void
-own_topics_free(struct own_topics *topics)
-{
-	(void)topics;
-}
-#define own_topics_note(topics, name, length, partition) (void)(topics)
-#endif
-#if __has_include("proxy/embedded.h")
-#define HAS_EMBEDDED 1
-#else
-#define HAS_EMBEDDED 0
-#endif
-#if __has_include("proxy/refusal.h")
 #include "proxy/refusal.h"
-#define HAS_REFUSAL 1
-#else
-#define HAS_REFUSAL 0
-#endif
 #include "proxy/rewrite.h"
 #include "proxy/worker_state.h"
 
@@ -114,6 +90,9 @@ static const struct vcluster tenants[] = {
      .aliases_by_physical = by_physical,
      .aliases_count = ALIASES},
 };
+/* Of a user with limits. */
+#define FETCH_BYTES 4000
+#define THROTTLE_MS 250
 /* What an answer may have that is no stream. */
 #define WHOLE_BYTES (1 << 20)
 static const struct settings settings = {.advertised_host = "gateway.example", .port_start = 6969};
@@ -140,22 +119,20 @@ static struct rewrite_context
 make_context(const struct job *job, const struct own_topics *topics, struct scratch *scratch)
 {
 	struct rewrite_context cx = {
-#if HAS_LOOKUP
-		.own = job->what == WHAT_REQUEST && job->own != 0 ? topics : NULL,
-		.is_expanded = job->what == WHAT_RESPONSE && job->own != 0,
-#endif
-		.prefix = tenants[0].prefix,
-		.prefix_length = strlen(tenants[0].prefix),
-		.route = &route,
-		.advertised_host = settings.advertised_host,
-		.cluster_id = tenants[0].cluster_id,
-		.port_start = (int32_t)settings.port_start,
-		.scratch = scratch,
-		.whole_bytes = WHOLE_BYTES,
-		.refuse_topics = (job->tenant & 2) != 0,
-#if HAS_EMBEDDED
-		.is_consumer = (job->tenant & 4) != 0,
-#endif
+	    .own = job->what == WHAT_REQUEST && job->own != 0 ? topics : NULL,
+	    .is_expanded = job->what == WHAT_RESPONSE && job->own != 0,
+	    .prefix = tenants[0].prefix,
+	    .prefix_length = strlen(tenants[0].prefix),
+	    .route = &route,
+	    .advertised_host = settings.advertised_host,
+	    .cluster_id = tenants[0].cluster_id,
+	    .port_start = (int32_t)settings.port_start,
+	    .scratch = scratch,
+	    .whole_bytes = WHOLE_BYTES,
+	    .refuse_topics = (job->tenant & 2) != 0,
+	    .is_consumer = (job->tenant & 4) != 0,
+	    .fetch_bytes = (job->tenant & 8) != 0 ? FETCH_BYTES : 0,
+	    .throttle_ms = (job->tenant & 8) != 0 ? THROTTLE_MS : 0,
 	};
 
 	names_init(&cx.names, &tenants[job->tenant & 1]);
@@ -185,7 +162,7 @@ print_facts(void)
 	for (size_t i = 0; i < ALIASES; i++)
 		printf("alias %s %s %s\n", aliases[i].topic, aliases[i].physical,
 		       aliases[i].read_only ? "read-only" : "writable");
-	printf("can %d %d %d\n", HAS_LOOKUP, HAS_REFUSAL, HAS_EMBEDDED);
+	printf("fetch %d\nthrottle %d\n", FETCH_BYTES, THROTTLE_MS);
 	printf("whole %d\n", WHOLE_BYTES);
 	for (size_t i = 0; i < OWN; i++)
 		printf("own %s %d\n", own[i].name, own[i].partitions);
@@ -271,7 +248,6 @@ do_rewrite(const struct job *job, struct bytes *out)
 
 /* -- refusals */
 
-#if HAS_REFUSAL
 static enum outcome
 do_refuse(const struct job *job, struct bytes *out)
 {
@@ -305,15 +281,6 @@ do_refuse(const struct job *job, struct bytes *out)
 	refusal_free(&r);
 	return outcome;
 }
-#else
-static enum outcome
-do_refuse(const struct job *job, struct bytes *out)
-{
-	(void)job;
-	(void)out;
-	return OUTCOME_FORWARD;
-}
-#endif
 
 /* -- local answers */
 
