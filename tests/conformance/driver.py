@@ -6,8 +6,8 @@ import struct
 import subprocess
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
-WHATS = {"request": 0, "response": 1, "local": 2, "refuse": 3}
-FRAME, REFUSED, FORWARD = range(3)
+WHATS = {"request": 0, "response": 1, "local": 2, "refuse": 3, "asked": 4, "told": 5}
+FRAME, REFUSED, FORWARD, QUESTION = range(4)
 
 
 class Api:

@@ -5,7 +5,9 @@
  * its size:
  *
  *     int8  what     0 request, 1 response, 2 a request that the gateway answers itself, 3 one
- *                    that it refuses as a whole (own: with this error; 0: the user may not)
+ *                    that it refuses as a whole (own: with this error; 0: the user may not), 4
+ *                    one that it answers out of what it asks of the broker, 5 the broker's
+ *                    answer to such a question
  *     int8  own      1 the tenant's topics were looked up for the request (a response: it is the
  *                    answer to such a one), 2 likewise, and it has none
  *     int8  tenant   1: the tenant has aliases; 2: its user may do to no topic what is
@@ -15,9 +17,9 @@
  *     int32 size     of the frame that follows
  *
  * The answer on stdout is an int8 (0 a frame with its size, 1 refused: a sentence, 2 forwarded:
- * nothing), an int32 size, and the bytes. `rewriter --facts` prints what the expectations have to
- * know of the tenant, and the table of APIs. Frames are handed over in blocks of exactly their
- * size, so that a sanitizer build sees a read beyond them.
+ * nothing, 3 a question to the broker), an int32 size, and the bytes. `rewriter --facts` prints
+ * what the expectations have to know of the tenant, and the table of APIs. Frames are handed over
+ * in blocks of exactly their size, so that a sanitizer build sees a read beyond them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,8 +44,8 @@
 /* A code that no Kafka has, for the sentence about unknown ones. */
 #define UNKNOWN_ERROR 32000
 
-enum what { WHAT_REQUEST, WHAT_RESPONSE, WHAT_LOCAL, WHAT_REFUSE };
-enum outcome { OUTCOME_FRAME, OUTCOME_REFUSED, OUTCOME_FORWARD };
+enum what { WHAT_REQUEST, WHAT_RESPONSE, WHAT_LOCAL, WHAT_REFUSE, WHAT_ASKED, WHAT_TOLD };
+enum outcome { OUTCOME_FRAME, OUTCOME_REFUSED, OUTCOME_FORWARD, OUTCOME_QUESTION };
 
 struct job {
 	int what;
@@ -321,6 +323,79 @@ do_local(const struct job *job, struct bytes *out)
 	return OUTCOME_REFUSED;
 }
 
+/* -- what is asked of the broker: the other end of the pipe plays it */
+
+/* The request that waits for answers, and its connection. */
+static struct {
+	struct client c;
+	struct worker_state worker;
+	struct world world;
+	struct snapshot snap;
+	struct job job;
+	uint8_t *frame;
+	struct bytes question;
+} asked;
+
+/* In the place of client_ask(), by the linker: the question goes nowhere. */
+void __wrap_client_ask(struct client *c, int key, int version, int32_t correlation_id,
+		       const struct bytes *frame);
+void
+__wrap_client_ask(struct client *c, int key, int version, int32_t correlation_id,
+		  const struct bytes *frame)
+{
+	(void)c;
+	(void)key;
+	(void)version;
+	(void)correlation_id;
+	asked.question.length = 0;
+	bytes_add(&asked.question, frame->data, frame->length);
+}
+
+static void
+begin_asked(const struct job *job)
+{
+	asking_drop(&asked.c);
+	free(asked.frame);
+	make_world(&asked.world, &asked.snap);
+	asked.worker.world = &asked.world;
+	asked.c = (struct client){.w = &asked.worker,
+				  .state = CLIENT_OPEN,
+				  .vc = &tenants[job->tenant & 1],
+				  .route = &route};
+	asked.job = *job;
+	asked.frame = malloc(job->size);
+	ENSURE(asked.frame != NULL);
+	memcpy(asked.frame, job->frame, job->size);
+}
+
+static enum outcome
+do_asked(const struct job *job, struct bytes *out)
+{
+	char why[256] = "";
+	enum local_result result = LOCAL_BROKEN;
+
+	if (job->what == WHAT_ASKED)
+		begin_asked(job);
+	else if (asking_take(&asked.c, job->frame, job->size, why, sizeof(why)))
+		asking_go_on(&asked.c);
+	else
+		goto broken;
+	if (asked.c.asking.state != ASKING_OUT)
+		result = local_answer(&asked.c, api_find(asked.job.key), asked.job.version,
+				      asked.frame, asked.job.size, out, why, sizeof(why));
+	if (asked.c.asking.state == ASKING_OUT) {
+		bytes_add(out, asked.question.data, asked.question.length);
+		return OUTCOME_QUESTION;
+	}
+	if (result == LOCAL_ANSWERED) {
+		asking_drop(&asked.c);
+		return OUTCOME_FRAME;
+	}
+broken:
+	bytes_add(out, why, strlen(why));
+	return OUTCOME_REFUSED;
+}
+
 /* -- the pipe */
 
 /* false at the end of the input. */
@@ -352,8 +427,8 @@ read_job(struct job *job, uint8_t **frame)
 			    .version = (int16_t)be_get16(head + 6),
 			    .step = be_get32(head + 8),
 			    .size = be_get32(head + 12)};
-	if (job->size < (job->what == WHAT_LOCAL || job->what == WHAT_REFUSE ? 8 : 4) ||
-	    job->size > FRAME_MAX || job->what > WHAT_REFUSE || api_find(job->key) == NULL ||
+	if (job->size < (job->what == WHAT_REQUEST || job->what == WHAT_RESPONSE ? 4 : 8) ||
+	    job->size > FRAME_MAX || job->what > WHAT_TOLD || api_find(job->key) == NULL ||
 	    !api_has_version(api_find(job->key), job->version)) {
 		fprintf(stderr, "rewriter: not a job: key %d version %d size %zu\n", job->key,
 			job->version, job->size);
@@ -399,11 +474,16 @@ main(int argc, char **argv)
 			outcome = do_local(&job, &out);
 		else if (job.what == WHAT_REFUSE)
 			outcome = do_refuse(&job, &out);
+		else if (job.what == WHAT_ASKED || job.what == WHAT_TOLD)
+			outcome = do_asked(&job, &out);
 		else
 			outcome = do_rewrite(&job, &out);
 		write_result(outcome, &out);
 		bytes_free(&out);
 		free(frame);
 	}
+	asking_drop(&asked.c);
+	free(asked.frame);
+	bytes_free(&asked.question);
 	return 0;
 }
