@@ -37,6 +37,7 @@ enum meaning {
 				 */
 	MEANING_FETCH_SESSION_ID,    /* 0 both ways: fetches are sessionless (protocol.md 2b) */
 	MEANING_FETCH_SESSION_EPOCH, /* -1 in requests */
+	MEANING_FETCH_MAX_BYTES,     /* lowered where the answer cannot be streamed (aliases) */
 	MEANING_CLUSTER_ID,          /* the vcluster's own cluster id */
 	MEANING_AUTHORIZED_OPS,      /* INT32_MIN, "omitted": the bits would describe the gateway's
 					principal */
@@ -47,8 +48,12 @@ enum meaning {
 				  dropped */
 	MEANING_LISTED_TYPE,   /* what kinds of config resources are asked for: topics and groups */
 	MEANING_LISTED_NAME,   /* topic or group name, the type of which follows */
-	MEANING_EMBEDDED_PROTOCOL, /* consumer protocol bytes: opaque between clients for now,
-				      passes */
+	MEANING_CLIENT_ID,     /* of a request's header: one that carries rights loses them */
+	MEANING_CONFIG_NAME,   /* says what the CONFIG_VALUE behind it is */
+	MEANING_CONFIG_VALUE,  /* a few hold numbers of brokers, or a topic: rewritten */
+	MEANING_PROTOCOL_TYPE, /* of a group: only the bytes of "consumer" are read */
+	MEANING_SUBSCRIPTION,  /* bytes of the consumer protocol: the names inside are rewritten */
+	MEANING_ASSIGNMENT,    /* likewise */
 	MEANING_DROP_TAG, /* a tagged field that is never passed on (endpoints, cluster id, replica
 			     state) */
 	MEANING_LOG_DIR,  /* a directory of a broker: a number in the order of the answer */

@@ -282,6 +282,8 @@ refuse(struct client *c, const char *event, const struct head *head, const char 
 void
 client_context(struct client *c, struct rewrite_context *cx)
 {
+	int64_t request_bytes = settings_of(c)->request_bytes;
+
 	*cx = (struct rewrite_context){
 	    .prefix = c->vc->prefix,
 	    .prefix_length = strlen(c->vc->prefix),
@@ -290,7 +292,9 @@ client_context(struct client *c, struct rewrite_context *cx)
 	    .cluster_id = c->vc->cluster_id,
 	    .port_start = (int32_t)settings_of(c)->port_start,
 	    .scratch = &c->scratch,
+	    .whole_bytes = (int32_t)(request_bytes < INT32_MAX ? request_bytes : INT32_MAX),
 	};
+	names_init(&cx->names, c->vc);
 }
 
 static void
@@ -332,10 +336,17 @@ owes_answer(const struct rewriter *rw)
 static void
 note_request(struct client *c, const struct rewriter *rw, int32_t correlation_id)
 {
+	struct pending *p;
+
 	c->up.is_silent = !owes_answer(rw);
-	if (owes_answer(rw))
-		pending_add(c, rw->key, rw->version, correlation_id, false)->is_expanded =
-		    rw->is_expanded;
+	if (rw->key == KA_JoinGroup)
+		groups_note(&c->groups, rw->group, rw->is_consumer);
+	if (!owes_answer(rw))
+		return;
+	p = pending_add(c, rw->key, rw->version, correlation_id, false);
+	p->is_whole = rw->named_alias;
+	p->is_consumer = rw->is_consumer;
+	p->is_expanded = rw->is_expanded;
 }
 
 static void
@@ -346,6 +357,7 @@ forward_frame(struct client *c, const struct head *head, const uint8_t *frame)
 
 	client_context(c, &cx);
 	cx.own = lookup_result(c);
+	cx.is_consumer = c->syncs_consumers;
 	if (!rewrite_frame(rw, &cx, KAFKA_REQUEST, head->key, head->version, c->in.buf, frame,
 			   head->size)) {
 		refuse(c, "request.malformed", head, rw->error);
@@ -584,6 +596,16 @@ read_head(struct client *c, struct head *head)
 	return check_size(c, head) && check_head(c, head);
 }
 
+/* May a request be passed on while it arrives? With aliases a name's change shows with the name
+ * only, so that as much as may be is taken as a whole. */
+static bool
+may_stream(const struct client *c, const struct head *head)
+{
+	if ((head->api->flags & API_STREAM_REQUEST) == 0 || 4 + head->size <= BUF_BYTES)
+		return false;
+	return c->vc->aliases_count == 0 || (int64_t)head->size > settings_of(c)->request_bytes;
+}
+
 /* Takes one request, or one piece of a streamed one. false: nothing more to do now. */
 static bool
 step(struct client *c)
@@ -611,7 +633,7 @@ step(struct client *c)
 		handle_frame(c, &head);
 		return is_alive(c);
 	}
-	if ((head.api->flags & API_STREAM_REQUEST) != 0 && 4 + head.size > BUF_BYTES) {
+	if (may_stream(c, &head)) {
 		WORKER_COUNT(c->w, requests_total, 1);
 		begin_stream(c, &head);
 		return true;

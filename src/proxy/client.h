@@ -25,6 +25,7 @@
 #include "net/buf.h"
 #include "net/outq.h"
 #include "proxy/asking.h"
+#include "proxy/groups.h"
 #include "proxy/rewrite.h"
 #include "proxy/world.h"
 
@@ -72,6 +73,8 @@ struct pending {
 	bool is_local;
 	bool is_ours;       /* a question of ours: its answer goes to asking.c */
 	bool is_expanded;   /* the tenant's own topics were named in place of "all" */
+	bool is_whole;      /* its answer may not be streamed: an alias is among the names */
+	bool is_consumer;   /* JoinGroup and SyncGroup: as the request said */
 	struct segs answer; /* is_local: ready to go when its turn comes */
 };
 
@@ -116,6 +119,8 @@ struct client {
 	struct stream request;
 	struct stream response;
 	struct upstream up;
+	struct groups groups; /* that it has joined */
+	bool syncs_consumers; /* the SyncGroup being handled is of a group of consumers */
 };
 
 /* Takes over an accepted socket. */

@@ -12,10 +12,6 @@
 #include "kafka/meaning.h"
 #include "proxy/rewriting.h"
 
-/* A frame goes out in so many segments at most (a name takes two): a frame of names of one byte
- * each must not become many times its size in the book-keeping. */
-#define PIECES_MAX (1 << 20)
-
 /* -- levels */
 
 /* Takes back everything since an element or tag began, and goes on behind it. */
@@ -58,24 +54,41 @@ level_push(struct rewriter *rw, const struct walk_item *item)
 	return rw_level_top(rw);
 }
 
-/* A streamed frame: from here on only the names of `topics` change, each by as much. */
-static bool
-promise_size(struct rewriter *rw, const struct walk_item *item)
+bool
+rw_promise(struct rewriter *rw, const struct walk_item *item, uint32_t names)
 {
 	int64_t each = rw->direction == KAFKA_REQUEST ? (int64_t)rw->cx->prefix_length
 						      : -(int64_t)rw->cx->prefix_length;
-	int64_t before = (int64_t)(rw->emitted + (size_t)(item->start + item->size - rw->span));
+	int64_t before = (int64_t)rw->emitted + (item->start + item->size - rw->span);
 	int64_t total;
 
 	if (rw->direction == KAFKA_REQUEST && rw->walk.flexible)
 		each++;
-	total = before + (int64_t)rw->walk.left + each * (int64_t)item->count;
+	total = before + (int64_t)rw->walk.left + each * (int64_t)names;
 	if (total < 4 || total > INT32_MAX)
 		return rw_fail(rw, item->field, "the rewritten frame would have %lld bytes",
 			       (long long)total);
 	rw->total = (size_t)total;
 	be_put32(rw->size_at, (uint32_t)(total - 4));
 	rw->promised = true;
+	rw->promise_waits = false;
+	return true;
+}
+
+/* A streamed frame: from here on only the names of `topics` change, each by as much. Where one may
+ * be an alias, only the name itself tells. */
+static bool
+promise_size(struct rewriter *rw, const struct walk_item *item)
+{
+	if (rw->direction == KAFKA_RESPONSE || rw->cx->names.aliases_count == 0 || item->count == 0)
+		return rw_promise(rw, item, item->count);
+	if (item->count > 1)
+		return rw_fail(
+		    rw, item->field,
+		    "%u topics in more than limits.request.bytes, while the vcluster has "
+		    "aliases: only one can be passed on while it arrives",
+		    item->count);
+	rw->promise_waits = true;
 	return true;
 }
 
@@ -92,7 +105,8 @@ begin_array(struct rewriter *rw, const struct walk_item *item)
 	level->kept = item->count;
 	if (rw->cx->own != NULL)
 		expand_array(rw, item);
-	if (rw->streaming && !rw->promised && kafka_fields[item->field].type == KAFKA_STRUCT)
+	if (rw->streaming && !rw->promised && !rw->promise_waits &&
+	    kafka_fields[item->field].type == KAFKA_STRUCT)
 		return promise_size(rw, item);
 	return rule_apply_array(rw, item);
 }
@@ -148,6 +162,10 @@ end_struct(struct rewriter *rw, const struct walk_item *item)
 
 	put_count(&level, level.kept);
 	rw->depth--;
+	if (rw->depth < rw->refused_depth) {
+		rw->refused_depth = 0;
+		rw->refused_error = 0;
+	}
 	if (!level.drop)
 		return;
 	undo_level(rw, &level, item->start + item->size);
@@ -268,10 +286,12 @@ begin(struct rewriter *rw, const struct rewrite_context *cx, enum kafka_directio
 	ENSURE(rw->out.count == 0);
 	*rw = (struct rewriter){
 	    .cx = cx,
+	    .api = api_find(key),
 	    .direction = direction,
 	    .key = key,
 	    .version = version,
 	    .in_header = true,
+	    .is_consumer = cx->is_consumer,
 	    .out = rw->out,
 	    .vnode = -1,
 	    .acks = 1,

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "kafka/walk.h"
 #include "net/buf.h"
+#include "proxy/names.h"
 #include "proxy/world.h"
 
 /* Config resource types (org.apache.kafka.common.config.ConfigResource). */
@@ -37,6 +38,10 @@ struct rewrite_context {
 	struct scratch *scratch;
 	const struct own_topics *own; /* a request: what stands in place of "all"; or NULL */
 	bool is_expanded;             /* a response: its request had such */
+	struct names names;
+	bool is_consumer;    /* the group's protocol, where the frame itself does not say it */
+	bool refuse_topics;  /* the user may do to no topic what the request asks for */
+	int32_t whole_bytes; /* limits.request.bytes: what an answer may have that is no stream */
 };
 
 /* One construct around the item being walked. */
@@ -58,17 +63,20 @@ struct rewrite_level {
 	size_t from;         /* ... and where its value begins in the outgoing frame */
 	const uint8_t *span; /* of the rewriter when it began */
 	struct segs_mark mark;
+	uint8_t *code_at; /* its error code, when that has come */
 };
 
 struct rewriter {
 	const struct rewrite_context *cx;
+	const struct api *api;
 	struct walk walk;
 	enum kafka_direction direction;
 	int key;
 	int version;
 	bool in_header;
 	bool streaming;
-	bool promised; /* streaming: the size prefix is filled in */
+	bool promised;      /* streaming: the size prefix is filled in */
+	bool promise_waits; /* streaming: for the only topic's name, which may be an alias */
 	bool finished;
 	struct buf *in;
 	const uint8_t *span; /* first byte of the input that is not in `out` yet */
@@ -81,12 +89,21 @@ struct rewriter {
 	/* What fields say about their neighbours. */
 	int error_code;
 	int resource_type;
+	unsigned config;           /* 1 + row of the latest config name in configs.c; 0: passes */
+	uint8_t *resource_type_at; /* where that is in the input */
+	uint8_t *max_bytes_at;     /* Fetch: likewise */
+	bool is_consumer;          /* the group's protocol is the consumers' */
+	size_t grown;              /* bytes that embedded names became longer by */
+	int refused_error;         /* what the codes of the element are to be; 0: what they are */
+	unsigned refused_depth;    /* of the element that is refused */
 	int vnode; /* of the latest BROKER_ID or COORDINATOR_ID; -1 where the id was negative */
 	unsigned log_dirs; /* seen so far */
 	bool is_expanded;  /* "all" was replaced by what the tenant has */
 	/* What the caller wants to know. */
-	int acks;        /* Produce: 1 unless the field says otherwise */
-	char error[240]; /* why it failed: what and where, for the log */
+	uint64_t group;   /* hash of the group's id (groups.h) */
+	bool named_alias; /* a Fetch: its answer may not be streamed */
+	int acks;         /* Produce: 1 unless the field says otherwise */
+	char error[240];  /* why it failed: what and where, for the log */
 };
 
 /* Rewrites one whole frame (without its 4-byte size). On success the outgoing frame, size included,

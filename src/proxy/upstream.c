@@ -261,6 +261,7 @@ pass_answer(struct client *c, const struct pending *p, size_t size)
 
 	client_context(c, &cx);
 	cx.is_expanded = p->is_expanded;
+	cx.is_consumer = p->is_consumer;
 	if (!rewrite_frame(rw, &cx, KAFKA_RESPONSE, p->key, p->version, c->up.in.buf,
 			   inbuf_at(&c->up.in) + 4, size)) {
 		answer_refused(c, p, rw->error);
@@ -333,7 +334,8 @@ step(struct client *c)
 		return false;
 	if (length >= 4 + size)
 		return p->is_ours ? take_answer(c, p, size) : pass_answer(c, p, size);
-	if ((api_find(p->key)->flags & API_STREAM_RESPONSE) == 0 || 4 + size <= BUF_BYTES)
+	if ((api_find(p->key)->flags & API_STREAM_RESPONSE) == 0 || p->is_whole ||
+	    4 + size <= BUF_BYTES)
 		return false;
 	stream_begin(c, &c->response);
 	rewrite_stream_begin(&c->response.rw, &c->response.cx, KAFKA_RESPONSE, p->key, p->version,

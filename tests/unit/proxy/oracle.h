@@ -19,7 +19,9 @@ struct oracle {
 	int version;
 	int error_code;
 	int resource_type;
+	struct tree *resource_type_node;
 	int vnode;
+	bool is_consumer;
 	unsigned log_dirs;
 	bool impossible; /* the frame must be refused */
 };
@@ -51,9 +53,9 @@ oracle_is_one_of(const struct tree *node, const char *a, const char *b, const ch
 }
 
 static inline void
-oracle_add_prefix(struct oracle *o, struct tree *node)
+oracle_prepend(struct oracle *o, struct tree *node, const char *prefix)
 {
-	size_t length = o->cx->prefix_length + node->length;
+	size_t length = strlen(prefix) + node->length;
 	char *name = arena_alloc(o->arena, length + 1);
 
 	if (node->null)
@@ -62,8 +64,8 @@ oracle_add_prefix(struct oracle *o, struct tree *node)
 		o->impossible = true;
 		return;
 	}
-	memcpy(name, o->cx->prefix, o->cx->prefix_length);
-	memcpy(name + o->cx->prefix_length, node->bytes, node->length);
+	memcpy(name, prefix, strlen(prefix));
+	memcpy(name + strlen(prefix), node->bytes, node->length);
 	node->bytes = (const uint8_t *)name;
 	node->length = length;
 }
@@ -102,11 +104,19 @@ oracle_name(struct oracle *o, struct tree *node, enum meaning meaning)
 	bool is_topic = meaning == MEANING_TOPIC_NAME ||
 			(meaning == MEANING_RESOURCE_NAME && o->resource_type == 2);
 
-	if (meaning == MEANING_RESOURCE_NAME && o->resource_type != 2 && o->resource_type != 32)
-		return false;
+	if (meaning == MEANING_RESOURCE_NAME && o->resource_type != 2 && o->resource_type != 32) {
+		if (!oracle_is_request(o))
+			return false;
+		oracle_prepend(o, node, arena_printf(o->arena, "=%02x", o->resource_type & 0xff));
+		oracle_number(o->resource_type_node, 2);
+		return true;
+	}
 	if (oracle_is_request(o)) {
-		if (!(is_topic && !node->null && oracle_is_one_of(node, "", ".", "..")))
-			oracle_add_prefix(o, node);
+		bool dots = is_topic && !node->null && oracle_is_one_of(node, "", ".", "..");
+
+		oracle_prepend(o, node,
+			       dots ? arena_printf(o->arena, "/%s", o->cx->prefix + 1)
+				    : o->cx->prefix);
 		return true;
 	}
 	if (meaning == MEANING_COORDINATOR_KEY && node->length == 0)
@@ -218,6 +228,41 @@ oracle_pattern(struct oracle *o, struct tree *node)
 	}
 }
 
+static inline bool oracle_apply(struct oracle *o, struct tree *node, bool in_array);
+
+/* A consumer protocol message as a tree of its own; what follows it stays. */
+static inline void
+oracle_embedded(struct oracle *o, struct tree *node, int message)
+{
+	const struct kafka_message *m = &kafka_messages[message];
+	struct oracle inner = *o;
+	struct bytes out = {0};
+	struct tree *root = NULL;
+	size_t used = 0;
+	int version;
+	uint8_t *copy;
+
+	if (!o->is_consumer || node->null || node->length < 2)
+		return;
+	version = (int16_t)(node->bytes[0] << 8 | node->bytes[1]);
+	if (version < 0)
+		return;
+	root = tree_parse(o->arena, m, version < 3 ? version : 3, node->bytes + 2, node->length - 2,
+			  &used);
+	if (root == NULL)
+		return;
+	oracle_apply(&inner, root, false);
+	o->impossible = o->impossible || inner.impossible;
+	bytes_add(&out, node->bytes, 2);
+	tree_encode(root, m, version < 3 ? version : 3, &out);
+	bytes_add(&out, node->bytes + 2 + used, node->length - 2 - used);
+	copy = arena_alloc(o->arena, out.length);
+	memcpy(copy, out.data, out.length);
+	node->bytes = copy;
+	node->length = out.length;
+	bytes_free(&out);
+}
+
 /* The kind of a listed config resource, from the number that follows its name. */
 static inline void
 oracle_look_ahead(struct oracle *o, const struct tree *node)
@@ -242,6 +287,12 @@ oracle_value(struct oracle *o, struct tree *node, bool in_array)
 	    meaning == MEANING_TRANSACTIONAL_ID || meaning == MEANING_COORDINATOR_KEY ||
 	    meaning == MEANING_RESOURCE_NAME)
 		return oracle_name(o, node, meaning);
+	if (meaning == MEANING_PROTOCOL_TYPE && !node->null)
+		o->is_consumer = node->length == 8 && memcmp(node->bytes, "consumer", 8) == 0;
+	if (meaning == MEANING_SUBSCRIPTION)
+		oracle_embedded(o, node, KM_ConsumerProtocolSubscription);
+	if (meaning == MEANING_ASSIGNMENT)
+		oracle_embedded(o, node, KM_ConsumerProtocolAssignment);
 	if (meaning == MEANING_CURSOR_TOPIC)
 		return oracle_name(o, node, MEANING_TOPIC_NAME);
 	if (meaning == MEANING_LISTED_NAME)
@@ -250,8 +301,10 @@ oracle_value(struct oracle *o, struct tree *node, bool in_array)
 		return node->number == 2 || node->number == 32;
 	if (meaning == MEANING_TRANSACTIONAL_ID_PATTERN && oracle_is_request(o))
 		oracle_pattern(o, node);
-	if (meaning == MEANING_RESOURCE_TYPE)
+	if (meaning == MEANING_RESOURCE_TYPE) {
 		o->resource_type = (int)node->number;
+		o->resource_type_node = node;
+	}
 	if (meaning == MEANING_COORDINATOR_TYPE && oracle_is_request(o) && node->number != 0 &&
 	    node->number != 1)
 		o->impossible = true;
