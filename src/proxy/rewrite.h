@@ -35,6 +35,9 @@ struct rewrite_context {
 	const char *advertised_host;
 	const char *cluster_id;
 	int32_t port_start;
+	bool no_creation;    /* asking for metadata must not create topics */
+	int32_t fetch_bytes; /* a fetch asks for so much at most; 0: as it says */
+	int32_t throttle_ms; /* an answer tells it; a broker's own may be longer */
 	struct scratch *scratch;
 	const struct own_topics *own; /* a request: what stands in place of "all"; or NULL */
 	bool is_expanded;             /* a response: its request had such */

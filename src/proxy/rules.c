@@ -440,7 +440,7 @@ remember_error_code(struct rewriter *rw, const struct walk_item *item)
 static bool
 set_no_creation(struct rewriter *rw, const struct walk_item *item)
 {
-	return rw->is_expanded ? set_zero(rw, item) : true;
+	return rw->is_expanded || rw->cx->no_creation ? set_zero(rw, item) : true;
 }
 
 /* The name of a config resource stands behind the text; when it is one that is refused, the code
@@ -499,16 +499,32 @@ set_log_dir(struct rewriter *rw, const struct walk_item *item)
 }
 
 static bool
+limit_fetch(struct rewriter *rw, const struct walk_item *item)
+{
+	if (rw->cx->fetch_bytes > 0 && item->number > rw->cx->fetch_bytes)
+		rw_put_number(item, rw->cx->fetch_bytes);
+	return true;
+}
+
+static bool
 remember_max_bytes(struct rewriter *rw, const struct walk_item *item)
 {
 	rw->max_bytes_at = rw_writable(item->start);
-	return true;
+	return limit_fetch(rw, item);
 }
 
 static bool
 remember_acks(struct rewriter *rw, const struct walk_item *item)
 {
 	rw->acks = (int)item->number;
+	return true;
+}
+
+static bool
+tell_throttle_time(struct rewriter *rw, const struct walk_item *item)
+{
+	if (rw->cx->throttle_ms > 0 && rw->cx->throttle_ms > item->number)
+		rw_put_number(item, rw->cx->throttle_ms);
 	return true;
 }
 
@@ -559,6 +575,8 @@ static const struct {
     [MEANING_FETCH_MAX_BYTES] = {remember_max_bytes, NULL},
     [MEANING_ACKS] = {remember_acks, NULL},
     [MEANING_AUTO_CREATION] = {set_no_creation, NULL},
+    [MEANING_FETCH_BYTES] = {limit_fetch, NULL},
+    [MEANING_THROTTLE_TIME] = {NULL, tell_throttle_time},
 };
 
 bool

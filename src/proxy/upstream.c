@@ -260,6 +260,7 @@ pass_answer(struct client *c, const struct pending *p, size_t size)
 	struct rewrite_context cx;
 
 	client_context(c, &cx);
+	cx.throttle_ms = throttle_answer(c, p->key, 4 + size);
 	cx.is_expanded = p->is_expanded;
 	cx.is_consumer = p->is_consumer;
 	if (!rewrite_frame(rw, &cx, KAFKA_RESPONSE, p->key, p->version, c->up.in.buf,
@@ -338,6 +339,7 @@ step(struct client *c)
 	    4 + size <= BUF_BYTES)
 		return false;
 	stream_begin(c, &c->response);
+	c->response.cx.throttle_ms = throttle_answer(c, p->key, 4 + size);
 	rewrite_stream_begin(&c->response.rw, &c->response.cx, KAFKA_RESPONSE, p->key, p->version,
 			     size);
 	inbuf_consume(&c->up.in, 4);

@@ -43,6 +43,10 @@ struct lab {
 	struct lab_cluster eu;   /* behind "eu": teamE */
 	uint64_t generation;     /* of "main" */
 	bool without_sb;         /* teamA's user sb is removed */
+	bool other_key;          /* the key of lab_token() is retired */
+	int64_t session_ms;      /* session.lifetime.ms of teamA */
+	struct user team_a[2];   /* sa and sb of teamA */
+	struct meters meters;    /* of those with limits */
 	bool lists_topics;       /* the clusters have DescribeTopicPartitions */
 };
 
