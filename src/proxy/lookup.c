@@ -53,6 +53,7 @@ struct lookup {
 	int error_code;
 	const uint8_t *name;
 	size_t name_length;
+	bool is_same;   /* it goes on with the topic that it began with */
 	bool goes_on;   /* it says where the next page begins */
 	bool goes_past; /* it has what is behind the prefix */
 };
@@ -271,6 +272,19 @@ take_name(struct lookup *l, const struct vcluster *vc, const struct walk_item *i
 	own_topics_note(&l->topics, (const char *)l->name, l->name_length, -1);
 }
 
+/* Where the next page begins; one that does not begin behind this one is none. */
+static void
+take_cursor(struct lookup *l, const uint8_t *name, size_t length)
+{
+	size_t shorter = length < l->from_length ? length : l->from_length;
+	int order = memcmp(name, l->from, shorter);
+
+	l->is_same = order == 0 && length == l->from_length;
+	l->goes_on = order > 0 || (order == 0 && length > l->from_length);
+	if (l->goes_on)
+		set_from(l, name, length, 0);
+}
+
 static void
 take_value(struct lookup *l, const struct vcluster *vc, const struct walk_item *item)
 {
@@ -290,12 +304,12 @@ take_value(struct lookup *l, const struct vcluster *vc, const struct walk_item *
 					item->number);
 		break;
 	case KF_DescribeTopicPartitionsResponse_NextCursor_TopicName:
-		l->goes_on = true;
-		set_from(l, item->value, item->length, 0);
 		if (l->stage == STAGE_PREFIX && is_past(vc, item->value, item->length))
 			l->goes_past = true;
+		take_cursor(l, item->value, item->length);
 		break;
 	case KF_DescribeTopicPartitionsResponse_NextCursor_PartitionIndex:
+		l->goes_on = l->goes_on || (l->is_same && item->number > l->from_partition);
 		l->from_partition = (int32_t)item->number;
 		break;
 	default:
@@ -340,6 +354,7 @@ take_page(struct client *c, void *work, const uint8_t *frame, size_t size, char 
 
 	l->goes_on = false;
 	l->goes_past = false;
+	l->is_same = false;
 	l->name = NULL;
 	names_init(&l->names, c->vc);
 	if (!frame_read(c->asking.key, c->asking.version, KAFKA_RESPONSE, frame, size, take_item,
