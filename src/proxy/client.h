@@ -26,6 +26,7 @@
 #include "net/outq.h"
 #include "proxy/asking.h"
 #include "proxy/refusal.h"
+#include "proxy/groups.h"
 #include "proxy/rewrite.h"
 #include "proxy/world.h"
 
@@ -74,6 +75,7 @@ struct pending {
 	bool is_whole;      /* its answer may not be streamed: an alias is among the names */
 	bool is_ours;       /* a question of ours: its answer goes to asking.c */
 	bool is_expanded;   /* the tenant's own topics were named in place of "all" */
+	bool is_consumer;   /* JoinGroup and SyncGroup: as the request said */
 	struct segs answer; /* is_local: ready to go when its turn comes */
 };
 
@@ -129,6 +131,8 @@ struct client {
 	struct stream request;
 	struct stream response;
 	struct upstream up;
+	struct groups groups; /* that it has joined */
+	bool syncs_consumers; /* the SyncGroup being handled is of a group of consumers */
 };
 
 /* Takes over an accepted socket. */
@@ -211,3 +215,7 @@ enum local_result {
 enum local_result local_answer(struct client *c, const struct api *api, int version,
 			       const uint8_t *frame, size_t size, struct bytes *answer, char *why,
 			       size_t why_size);
+
+/* acls.c: DescribeAcls, CreateAcls and DeleteAcls. */
+enum local_result acls_answer(struct client *c, int key, int version, const uint8_t *frame,
+			      size_t size, struct bytes *answer, char *why, size_t why_size);

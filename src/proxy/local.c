@@ -446,6 +446,41 @@ handle_describe_cluster(struct local *l)
 	return LOCAL_ANSWERED;
 }
 
+/* -- SyncGroup */
+
+static void
+sync_value(void *arg, uint16_t field, const size_t *index, struct encode_value *out)
+{
+	const struct local *l = arg;
+
+	(void)index;
+	if (field == KF_SyncGroupResponse_ErrorCode)
+		out->number = l->error;
+	else if (field == KF_SyncGroupResponse_Assignment)
+		set_text(out, "");
+}
+
+/* Of what kind a group is says the request, or the JoinGroup before it. Where neither does, the
+ * assignments in it could hold anything: the member is to join anew. */
+static enum local_result
+handle_sync_group(struct local *l)
+{
+	struct wanted wanted[] = {{.field = KF_SyncGroupRequest_GroupId},
+				  {.field = KF_SyncGroupRequest_ProtocolType}};
+	const struct walk_item *group = &wanted[0].item;
+
+	if (!read_fields(l, l->version, wanted, 2))
+		return LOCAL_BROKEN;
+	l->c->syncs_consumers = false;
+	if ((wanted[1].found && !wanted[1].item.null) ||
+	    groups_find(&l->c->groups, groups_hash(group->value, group->length),
+			&l->c->syncs_consumers))
+		return LOCAL_FORWARD;
+	l->error = KAFKA_REBALANCE_IN_PROGRESS;
+	answer(l, l->version, sync_value);
+	return LOCAL_ANSWERED;
+}
+
 /* -- ListTransactions */
 
 static void
@@ -501,6 +536,15 @@ handle_list_config_resources(struct local *l)
 	return LOCAL_ANSWERED;
 }
 
+/* -- ACLs */
+
+static enum local_result
+handle_acls(struct local *l)
+{
+	return acls_answer(l->c, l->key, l->version, l->frame, l->size, l->answer, l->why,
+			   l->why_size);
+}
+
 static const struct {
 	int16_t key;
 	handler_fn handle;
@@ -510,8 +554,12 @@ static const struct {
     {KA_SaslAuthenticate, handle_authenticate},
     {KA_InitProducerId, handle_init_producer_id},
     {KA_DescribeCluster, handle_describe_cluster},
+    {KA_SyncGroup, handle_sync_group},
     {KA_ListTransactions, handle_list_transactions},
     {KA_ListConfigResources, handle_list_config_resources},
+    {KA_DescribeAcls, handle_acls},
+    {KA_CreateAcls, handle_acls},
+    {KA_DeleteAcls, handle_acls},
 };
 
 enum local_result

@@ -12,10 +12,6 @@
 #include "kafka/meaning.h"
 #include "proxy/rewriting.h"
 
-/* A frame goes out in so many segments at most (a name takes two): a frame of names of one byte
- * each must not become many times its size in the book-keeping. */
-#define PIECES_MAX (1 << 20)
-
 /* -- levels */
 
 /* Takes back everything since an element or tag began, and goes on behind it. */
@@ -295,6 +291,7 @@ begin(struct rewriter *rw, const struct rewrite_context *cx, enum kafka_directio
 	    .key = key,
 	    .version = version,
 	    .in_header = true,
+	    .is_consumer = cx->is_consumer,
 	    .out = rw->out,
 	    .vnode = -1,
 	    .acks = 1,
