@@ -85,8 +85,8 @@ client_free(void *arg)
 
 	while ((node = list_pop(&c->pending)) != NULL)
 		pending_free(CONTAINER_OF(node, struct pending, node));
-	refusal_end(c);
 	asking_drop(c);
+	refusal_end(c);
 	rewrite_free(&c->request.rw);
 	rewrite_free(&c->response.rw);
 	world_unref(&c->request.world);
@@ -184,7 +184,7 @@ is_muted(const struct client *c)
 static bool
 may_read(const struct client *c)
 {
-	return is_alive(c) && !c->is_waiting && c->asking.state == ASKING_NOTHING && !is_muted(c) &&
+	return is_alive(c) && !c->is_waiting && !is_muted(c) && c->asking.state == ASKING_NOTHING &&
 	       is_reading(c) && c->up.out.bytes < (size_t)settings_of(c)->buffer_bytes &&
 	       c->pending_count < PENDING_MAX;
 }
@@ -372,24 +372,21 @@ owes_answer(const struct rewriter *rw)
 	return rw->key != 0 || rw->acks != 0;
 }
 
-/* What its answer has to be treated like. */
-static void
-note_answer(struct pending *p, const struct rewriter *rw)
-{
-	p->is_whole = rw->named_alias;
-	p->is_consumer = rw->is_consumer;
-	p->is_expanded = rw->is_expanded;
-}
-
 /* A request goes out: notes what the broker owes for it. */
 static void
 note_request(struct client *c, const struct rewriter *rw, int32_t correlation_id)
 {
+	struct pending *p;
+
 	c->up.is_silent = !owes_answer(rw);
 	if (rw->key == KA_JoinGroup)
 		groups_note(&c->groups, rw->group, rw->is_consumer);
-	if (owes_answer(rw))
-		note_answer(pending_add(c, rw->key, rw->version, correlation_id, false), rw);
+	if (!owes_answer(rw))
+		return;
+	p = pending_add(c, rw->key, rw->version, correlation_id, false);
+	p->is_whole = rw->named_alias;
+	p->is_expanded = rw->is_expanded;
+	p->is_consumer = rw->is_consumer;
 }
 
 static void
@@ -708,15 +705,6 @@ read_head(struct client *c, struct head *head)
 	return check_size(c, head) && check_head(c, head);
 }
 
-static void
-take_request(struct client *c, const struct head *head)
-{
-	if (c->asking.state != ASKING_NOTHING)
-		return; /* when it was parked */
-	WORKER_COUNT(c->w, requests_total, 1);
-	throttle_request(c, head->key, 4 + head->size);
-}
-
 /* May a request be passed on while it arrives? With aliases a name's change shows with the name
  * only, so that as much as may be is taken as a whole. */
 static bool
@@ -725,6 +713,13 @@ may_stream(const struct client *c, const struct head *head)
 	if ((head->api->flags & API_STREAM_REQUEST) == 0 || 4 + head->size <= BUF_BYTES)
 		return false;
 	return c->vc->aliases_count == 0 || (int64_t)head->size > settings_of(c)->request_bytes;
+}
+
+static void
+take_request(struct client *c, const struct head *head)
+{
+	WORKER_COUNT(c->w, requests_total, 1);
+	throttle_request(c, head->key, 4 + head->size);
 }
 
 /* Takes one request, or one piece of a streamed one. false: nothing more to do now. */
@@ -747,10 +742,10 @@ step(struct client *c)
 	if (c->pending_count >= PENDING_MAX || c->asking.state == ASKING_OUT ||
 	    !read_head(c, &head))
 		return false;
-	if (c->state == CLIENT_OPEN && (head.api->operation & ~c->allowed) != 0) {
+	if (c->state == CLIENT_OPEN && c->asking.state == ASKING_NOTHING &&
+	    (head.api->operation & ~c->allowed) != 0) {
 		c->is_waiting = false;
 		take_request(c, &head);
-		asking_drop(c);
 		begin_refusal(c, &head);
 		return true;
 	}
@@ -761,7 +756,8 @@ step(struct client *c)
 	}
 	c->is_waiting = false;
 	if (inbuf_length(&c->in) >= 4 + head.size) {
-		take_request(c, &head);
+		if (c->asking.state == ASKING_NOTHING) /* else it was counted before we asked */
+			take_request(c, &head);
 		handle_frame(c, &head);
 		return is_alive(c);
 	}

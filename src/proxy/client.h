@@ -25,8 +25,8 @@
 #include "net/buf.h"
 #include "net/outq.h"
 #include "proxy/asking.h"
-#include "proxy/groups.h"
 #include "proxy/refusal.h"
+#include "proxy/groups.h"
 #include "proxy/rewrite.h"
 #include "proxy/world.h"
 
@@ -72,9 +72,9 @@ struct pending {
 	int16_t key;
 	int16_t version;
 	bool is_local;
+	bool is_whole;      /* its answer may not be streamed: an alias is among the names */
 	bool is_ours;       /* a question of ours: its answer goes to asking.c */
 	bool is_expanded;   /* the tenant's own topics were named in place of "all" */
-	bool is_whole;      /* its answer may not be streamed: an alias is among the names */
 	bool is_consumer;   /* JoinGroup and SyncGroup: as the request said */
 	struct segs answer; /* is_local: ready to go when its turn comes */
 };

@@ -39,12 +39,12 @@ struct rewrite_context {
 	int32_t fetch_bytes; /* a fetch asks for so much at most; 0: as it says */
 	int32_t throttle_ms; /* an answer tells it; a broker's own may be longer */
 	struct scratch *scratch;
-	const struct own_topics *own; /* a request: what stands in place of "all"; or NULL */
-	bool is_expanded;             /* a response: its request had such */
 	struct names names;
 	bool is_consumer;    /* the group's protocol, where the frame itself does not say it */
 	bool refuse_topics;  /* the user may do to no topic what the request asks for */
 	int32_t whole_bytes; /* limits.request.bytes: what an answer may have that is no stream */
+	const struct own_topics *own; /* a request: what stands in place of "all"; or NULL */
+	bool is_expanded;             /* a response: its request had such */
 };
 
 /* One construct around the item being walked. */

@@ -436,7 +436,8 @@ remember_error_code(struct rewriter *rw, const struct walk_item *item)
 	return !rw->cx->is_expanded || expand_check_error(rw, item);
 }
 
-/* Naming a topic must not make it: a list of all topics never does. */
+/* Naming a topic must not make it: a list of all topics never does, nor does a user who may not
+ * write. */
 static bool
 set_no_creation(struct rewriter *rw, const struct walk_item *item)
 {

@@ -260,8 +260,8 @@ pass_answer(struct client *c, const struct pending *p, size_t size)
 	struct rewrite_context cx;
 
 	client_context(c, &cx);
-	cx.throttle_ms = throttle_answer(c, p->key, 4 + size);
 	cx.is_expanded = p->is_expanded;
+	cx.throttle_ms = throttle_answer(c, p->key, 4 + size);
 	cx.is_consumer = p->is_consumer;
 	if (!rewrite_frame(rw, &cx, KAFKA_RESPONSE, p->key, p->version, c->up.in.buf,
 			   inbuf_at(&c->up.in) + 4, size)) {
