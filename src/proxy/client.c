@@ -705,6 +705,15 @@ read_head(struct client *c, struct head *head)
 	return check_size(c, head) && check_head(c, head);
 }
 
+static void
+take_request(struct client *c, const struct head *head)
+{
+	if (c->asking.state != ASKING_NOTHING)
+		return; /* when it was parked */
+	WORKER_COUNT(c->w, requests_total, 1);
+	throttle_request(c, head->key, 4 + head->size);
+}
+
 /* May a request be passed on while it arrives? With aliases a name's change shows with the name
  * only, so that as much as may be is taken as a whole. */
 static bool
@@ -713,13 +722,6 @@ may_stream(const struct client *c, const struct head *head)
 	if ((head->api->flags & API_STREAM_REQUEST) == 0 || 4 + head->size <= BUF_BYTES)
 		return false;
 	return c->vc->aliases_count == 0 || (int64_t)head->size > settings_of(c)->request_bytes;
-}
-
-static void
-take_request(struct client *c, const struct head *head)
-{
-	WORKER_COUNT(c->w, requests_total, 1);
-	throttle_request(c, head->key, 4 + head->size);
 }
 
 /* Takes one request, or one piece of a streamed one. false: nothing more to do now. */
@@ -756,8 +758,7 @@ step(struct client *c)
 	}
 	c->is_waiting = false;
 	if (inbuf_length(&c->in) >= 4 + head.size) {
-		if (c->asking.state == ASKING_NOTHING) /* else it was counted before we asked */
-			take_request(c, &head);
+		take_request(c, &head);
 		handle_frame(c, &head);
 		return is_alive(c);
 	}
@@ -798,6 +799,15 @@ unit_wanted(const struct client *c)
 	return 4 + (size_t)be_get32(inbuf_at(&c->in));
 }
 
+/* A producer with acks=0 closes as soon as it has sent: what the gateway took from it still goes to
+ * the broker. */
+static void
+client_left(struct client *c, const char *why)
+{
+	upstream_leave(c);
+	client_close(c, why);
+}
+
 static void
 read_requests(struct client *c)
 {
@@ -814,10 +824,10 @@ read_requests(struct client *c)
 		case READ_AGAIN:
 			return;
 		case READ_EOF:
-			client_close(c, "the client closed the connection");
+			client_left(c, "the client closed the connection");
 			return;
 		case READ_FAILED:
-			client_close(c, strerror(errno));
+			client_left(c, strerror(errno));
 			return;
 		}
 	}
