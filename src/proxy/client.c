@@ -636,6 +636,8 @@ check_head(struct client *c, struct head *head)
 		refuse(c, "request.unsupported", head, "a version that is not offered");
 		return false;
 	}
+	if (api_has_version(head->api, head->version))
+		worker_record_api(c->w, head->key, head->version);
 	return true;
 }
 

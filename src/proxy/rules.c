@@ -183,7 +183,7 @@ resource_to_virtual(struct rewriter *rw, const struct walk_item *item)
 	if (rw->resource_type != RESOURCE_TOPIC)
 		return rw_drop_element(rw, item);
 	name = names_to_virtual(&rw->cx->names, item->value, item->length);
-	if (name.resource_type == 0)
+	if (name.resource_type == 0 || rw->resource_type_at == NULL) /* a list: none was refused */
 		return to_virtual(rw, item);
 	*rw->resource_type_at = (uint8_t)name.resource_type;
 	return put_virtual(rw, item, &name);
