@@ -57,6 +57,10 @@ static const char *const names[MEANING_COUNT] = {
     [MEANING_IS_CORDONED] = "is cordoned",
     [MEANING_DROP_TAG] = "dropped tag",
     [MEANING_ACKS] = "acks",
+    [MEANING_AUTO_CREATION] = "auto creation",
+    [MEANING_FETCH_BYTES] = "fetch bytes",
+    [MEANING_THROTTLE_TIME] = "throttle time",
+    [MEANING_ACL] = "acl",
     [MEANING_SECRET] = "secret",
     [MEANING_RECORDS] = "records",
 };

@@ -57,11 +57,16 @@ enum meaning {
 	MEANING_DROP_TAG, /* a tagged field that is never passed on (endpoints, cluster id, replica
 			     state) */
 	MEANING_LOG_DIR,  /* a directory of a broker: a number in the order of the answer */
-	MEANING_IS_CORDONED,  /* is a disk closed to new partitions (KIP-1066): false */
-	MEANING_VOLUME_BYTES, /* size of a broker's disk: -1, unknown (KIP-827) */
-	MEANING_ACKS,         /* Produce: 0 means that no response will come */
-	MEANING_SECRET,       /* credentials: never printed, never logged */
-	MEANING_RECORDS,      /* record batches: passed by reference, never read */
+	MEANING_IS_CORDONED,   /* is a disk closed to new partitions (KIP-1066): false */
+	MEANING_VOLUME_BYTES,  /* size of a broker's disk: -1, unknown (KIP-827) */
+	MEANING_ACKS,          /* Produce: 0 means that no response will come */
+	MEANING_AUTO_CREATION, /* may a topic that is named be created: not where "all" was asked
+				  for, or by a user who may not write */
+	MEANING_FETCH_BYTES,   /* how much a fetch asks for: not more than the user's rate */
+	MEANING_THROTTLE_TIME, /* the larger of the broker's and the gateway's (KIP-219) */
+	MEANING_ACL,     /* an ACL or a filter of ACLs: proxy/acls.c reads and maps it as a whole */
+	MEANING_SECRET,  /* credentials: never printed, never logged */
+	MEANING_RECORDS, /* record batches: passed by reference, never read */
 	MEANING_COUNT,
 };
 

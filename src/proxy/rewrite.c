@@ -103,6 +103,8 @@ begin_array(struct rewriter *rw, const struct walk_item *item)
 	level->count_width = (unsigned)item->size;
 	level->count = item->count;
 	level->kept = item->count;
+	if (rw->cx->own != NULL)
+		expand_array(rw, item);
 	if (rw->streaming && !rw->promised && !rw->promise_waits &&
 	    kafka_fields[item->field].type == KAFKA_STRUCT)
 		return promise_size(rw, item);
@@ -116,6 +118,8 @@ end_array(struct rewriter *rw)
 
 	put_count(level, level->kept + 1);
 	rw->depth--;
+	if (rw->cx->is_expanded)
+		expand_check_empty(rw, level);
 }
 
 static void
@@ -298,7 +302,9 @@ begin(struct rewriter *rw, const struct rewrite_context *cx, enum kafka_directio
 	walk_init_prefix(&rw->walk, header_of(direction), header_version, size);
 }
 
-/* The header is through: what is left of the frame is the body. */
+/* The header is through: what is left of the frame is the body. Bytes after a request's message are
+ * dropped: brokers ignore them, and librdkafka 2.0 ends ListGroups v4 with one too many. A stream
+ * has promised its size. */
 static void
 begin_body(struct rewriter *rw)
 {
@@ -306,7 +312,12 @@ begin_body(struct rewriter *rw)
 	rw->in_header = false;
 	rw->depth = 1;
 	rw->levels[0] = (struct rewrite_level){.field = KAFKA_NO_FIELD};
-	walk_init(&rw->walk, kafka_message(rw->key, rw->direction), rw->version, rw->walk.left);
+	if (rw->direction == KAFKA_REQUEST && !rw->streaming)
+		walk_init_prefix(&rw->walk, kafka_message(rw->key, rw->direction), rw->version,
+				 rw->walk.left);
+	else
+		walk_init(&rw->walk, kafka_message(rw->key, rw->direction), rw->version,
+			  rw->walk.left);
 }
 
 /* The message is through; its own tag section may have lost tags. */
@@ -325,6 +336,45 @@ finish(struct rewriter *rw, const uint8_t *end)
 	return true;
 }
 
+static const char foreign_producer[] =
+    "a batch with a producer id that was not given to this vcluster, for a topic that it shares";
+
+/* Records of a topic that is shared: is enough of their batch here to be looked at, and may it go?
+ * Too few bytes to be a batch are the broker's to refuse. */
+static enum walk_event
+guard_batch(const struct rewriter *rw, const struct walk_item *item, size_t available)
+{
+	if (item->null || item->length < PRODUCER_BATCH_BYTES)
+		return WALK_RECORDS;
+	if (available < item->size + PRODUCER_BATCH_BYTES)
+		return WALK_MORE;
+	return producer_may_write(&rw->cx->producers, item->start + item->size) ? WALK_RECORDS
+										: WALK_ERROR;
+}
+
+/* The next item; a batch that has to be looked at is one only when its header is here. */
+static enum walk_event
+next_item(struct rewriter *rw, const uint8_t *at, size_t available, struct walk_item *item)
+{
+	struct walk before;
+	enum walk_event event;
+
+	if (!rw->guards_batches)
+		return walk_next(&rw->walk, at, available, item);
+	before = rw->walk;
+	event = walk_next(&rw->walk, at, available, item);
+	if (event != WALK_RECORDS)
+		return event;
+	event = guard_batch(rw, item, available);
+	if (event == WALK_MORE) { /* as if nothing of it had been read */
+		rw->walk = before;
+		rw->walk.need = item->size + PRODUCER_BATCH_BYTES;
+	} else if (event == WALK_ERROR) {
+		memcpy(rw->walk.error, foreign_producer, sizeof(foreign_producer));
+	}
+	return event;
+}
+
 /* Walks what is there. */
 static enum rewrite_progress
 run(struct rewriter *rw, const uint8_t *at, const uint8_t *end, const uint8_t **stopped)
@@ -333,7 +383,7 @@ run(struct rewriter *rw, const uint8_t *at, const uint8_t *end, const uint8_t **
 	enum walk_event event;
 
 	for (;;) {
-		event = walk_next(&rw->walk, at, (size_t)(end - at), &item);
+		event = next_item(rw, at, (size_t)(end - at), &item);
 		*stopped = at;
 		if (event == WALK_MORE)
 			return REWRITE_MORE;

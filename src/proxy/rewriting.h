@@ -62,3 +62,12 @@ bool rw_drop_struct(struct rewriter *rw, const struct walk_item *item);
 bool rule_apply(struct rewriter *rw, const struct walk_item *item);
 /* The same for an array that begins; its elements follow one by one. */
 bool rule_apply_array(struct rewriter *rw, const struct walk_item *item);
+
+/* expand.c: puts the tenant's own topics in place of an array that means all; false: it does not.
+ */
+bool expand_array(struct rewriter *rw, const struct walk_item *item);
+/* Leaves out of an answer what only our naming of topics brought into it. */
+bool expand_check_error(struct rewriter *rw, const struct walk_item *item);
+/* The end of an array in an answer, when all of its elements were left out: the same for what holds
+ * it. */
+void expand_check_empty(struct rewriter *rw, const struct rewrite_level *level);

@@ -58,6 +58,7 @@ put_physical(struct rewriter *rw, const struct walk_item *item, const struct nam
 			       "a length of %zu bytes leaves no room for a longer one",
 			       item->size - item->length);
 	rw_replace_string(rw, item, name->head, name->head_length, name->keep);
+	rw->guards_batches = name->is_alias && rw->key == KA_Produce;
 	if (name->is_alias)
 		note_alias(rw);
 	return !rw->promise_waits || rw_promise(rw, item, 0);
@@ -183,7 +184,7 @@ resource_to_virtual(struct rewriter *rw, const struct walk_item *item)
 	if (rw->resource_type != RESOURCE_TOPIC)
 		return rw_drop_element(rw, item);
 	name = names_to_virtual(&rw->cx->names, item->value, item->length);
-	if (name.resource_type == 0)
+	if (name.resource_type == 0 || rw->resource_type_at == NULL) /* a list: none was refused */
 		return to_virtual(rw, item);
 	*rw->resource_type_at = (uint8_t)name.resource_type;
 	return put_virtual(rw, item, &name);
@@ -433,7 +434,15 @@ remember_error_code(struct rewriter *rw, const struct walk_item *item)
 		rw_put_number(item, rw->refused_error);
 	}
 	rw_level_top(rw)->code_at = rw_writable(item->start);
-	return true;
+	return !rw->cx->is_expanded || expand_check_error(rw, item);
+}
+
+/* Naming a topic must not make it: a list of all topics never does, nor does a user who may not
+ * write. */
+static bool
+set_no_creation(struct rewriter *rw, const struct walk_item *item)
+{
+	return rw->is_expanded || rw->cx->no_creation ? set_zero(rw, item) : true;
 }
 
 /* The name of a config resource stands behind the text; when it is one that is refused, the code
@@ -492,16 +501,32 @@ set_log_dir(struct rewriter *rw, const struct walk_item *item)
 }
 
 static bool
+limit_fetch(struct rewriter *rw, const struct walk_item *item)
+{
+	if (rw->cx->fetch_bytes > 0 && item->number > rw->cx->fetch_bytes)
+		rw_put_number(item, rw->cx->fetch_bytes);
+	return true;
+}
+
+static bool
 remember_max_bytes(struct rewriter *rw, const struct walk_item *item)
 {
 	rw->max_bytes_at = rw_writable(item->start);
-	return true;
+	return limit_fetch(rw, item);
 }
 
 static bool
 remember_acks(struct rewriter *rw, const struct walk_item *item)
 {
 	rw->acks = (int)item->number;
+	return true;
+}
+
+static bool
+tell_throttle_time(struct rewriter *rw, const struct walk_item *item)
+{
+	if (rw->cx->throttle_ms > 0 && rw->cx->throttle_ms > item->number)
+		rw_put_number(item, rw->cx->throttle_ms);
 	return true;
 }
 
@@ -551,6 +576,9 @@ static const struct {
     [MEANING_VOLUME_BYTES] = {NULL, set_minus_one},
     [MEANING_FETCH_MAX_BYTES] = {remember_max_bytes, NULL},
     [MEANING_ACKS] = {remember_acks, NULL},
+    [MEANING_AUTO_CREATION] = {set_no_creation, NULL},
+    [MEANING_FETCH_BYTES] = {limit_fetch, NULL},
+    [MEANING_THROTTLE_TIME] = {NULL, tell_throttle_time},
 };
 
 bool
