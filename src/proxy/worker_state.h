@@ -6,6 +6,7 @@
 #pragma once
 #include <pthread.h>
 #include "base/list.h"
+#include "net/outq.h"
 #include "proxy/worker.h"
 
 /* A logical cluster whose new requests wait. */
@@ -56,5 +57,6 @@ struct hold *worker_find_hold(struct worker_state *w, const char *logical);
 void worker_check_hold(struct worker_state *w, struct hold *hold);
 /* A request of this API and version was admitted: tells TURNOUT_RECORD_APIS the first time. */
 void worker_record_api(struct worker_state *w, int key, int version);
-/* Keeps a socket until its peer has closed, then closes it. */
-void worker_linger(struct worker_state *w, int fd);
+/* Takes over a socket with what is queued for it (it may still be connecting): sends that, waits
+ * until the peer has closed, closes. */
+void worker_linger(struct worker_state *w, int fd, struct outq *out);
