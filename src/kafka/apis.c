@@ -25,23 +25,20 @@ static const uint8_t rows[KA_COUNT] = {
 #include "kafka/apis.def"
 };
 
-static const struct {
-	int key;
-	const char *name;
-	const char *why;
-} denied[] = {
+const struct api_denial kafka_denials[] = {
 #define D(key, name, why) {key, #name, why},
 #include "kafka/apis.def"
 };
+const size_t kafka_denials_count = sizeof(kafka_denials) / sizeof(kafka_denials[0]);
 
 const char *
 api_denied(int key, const char **name)
 {
-	for (size_t i = 0; i < sizeof(denied) / sizeof(denied[0]); i++) {
-		if (denied[i].key != key)
+	for (size_t i = 0; i < kafka_denials_count; i++) {
+		if (kafka_denials[i].key != key)
 			continue;
-		*name = denied[i].name;
-		return denied[i].why;
+		*name = kafka_denials[i].name;
+		return kafka_denials[i].why;
 	}
 	return NULL;
 }

@@ -45,6 +45,16 @@ struct api {
 extern const struct api kafka_apis[];
 extern const size_t kafka_apis_count;
 
+/* An API that is neither advertised nor forwarded, and why. */
+struct api_denial {
+	int key;
+	const char *name;
+	const char *why;
+};
+
+extern const struct api_denial kafka_denials[];
+extern const size_t kafka_denials_count;
+
 /* The row of an API key, or NULL where the gateway does not offer it. */
 const struct api *api_find(int key);
 

@@ -88,7 +88,7 @@ extern const size_t kafka_fields_count;
 extern const struct kafka_message kafka_messages[];
 extern const size_t kafka_messages_count;
 extern const char
-    kafka_schema_release[]; /* the Kafka release that the table was made from, "4.3.1" */
+    kafka_schema_release[]; /* the Kafka release that the table was made from, "4.4.0" */
 
 /* The message of an API key, or NULL where Kafka has none. */
 const struct kafka_message *kafka_message(int key, enum kafka_direction direction);

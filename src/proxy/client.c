@@ -280,6 +280,8 @@ refuse(struct client *c, const char *event, const struct head *head, const char 
 void
 client_context(struct client *c, struct rewrite_context *cx)
 {
+	int64_t request_bytes = settings_of(c)->request_bytes;
+
 	*cx = (struct rewrite_context){
 	    .prefix = c->vc->prefix,
 	    .prefix_length = strlen(c->vc->prefix),
@@ -288,7 +290,9 @@ client_context(struct client *c, struct rewrite_context *cx)
 	    .cluster_id = c->vc->cluster_id,
 	    .port_start = (int32_t)settings_of(c)->port_start,
 	    .scratch = &c->scratch,
+	    .whole_bytes = (int32_t)(request_bytes < INT32_MAX ? request_bytes : INT32_MAX),
 	};
+	names_init(&cx->names, c->vc);
 }
 
 static void
@@ -316,7 +320,8 @@ note_request(struct client *c, const struct rewriter *rw, int32_t correlation_id
 {
 	c->up.is_silent = !owes_answer(rw);
 	if (owes_answer(rw))
-		pending_add(c, rw->key, rw->version, correlation_id, false);
+		pending_add(c, rw->key, rw->version, correlation_id, false)->is_whole =
+		    rw->named_alias;
 }
 
 static void
@@ -557,6 +562,16 @@ read_head(struct client *c, struct head *head)
 	return check_size(c, head) && check_head(c, head);
 }
 
+/* May a request be passed on while it arrives? With aliases a name's change shows with the name
+ * only, so that as much as may be is taken as a whole. */
+static bool
+may_stream(const struct client *c, const struct head *head)
+{
+	if ((head->api->flags & API_STREAM_REQUEST) == 0 || 4 + head->size <= BUF_BYTES)
+		return false;
+	return c->vc->aliases_count == 0 || (int64_t)head->size > settings_of(c)->request_bytes;
+}
+
 /* Takes one request, or one piece of a streamed one. false: nothing more to do now. */
 static bool
 step(struct client *c)
@@ -582,7 +597,7 @@ step(struct client *c)
 		handle_frame(c, &head);
 		return is_alive(c);
 	}
-	if ((head.api->flags & API_STREAM_REQUEST) != 0 && 4 + head.size > BUF_BYTES) {
+	if (may_stream(c, &head)) {
 		WORKER_COUNT(c->w, requests_total, 1);
 		begin_stream(c, &head);
 		return true;

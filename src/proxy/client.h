@@ -69,6 +69,7 @@ struct pending {
 	int16_t key;
 	int16_t version;
 	bool is_local;
+	bool is_whole;      /* its answer may not be streamed: an alias is among the names */
 	struct segs answer; /* is_local: ready to go when its turn comes */
 };
 

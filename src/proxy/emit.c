@@ -124,6 +124,23 @@ rw_replace_string(struct rewriter *rw, const struct walk_item *item, const char 
 	rw->span = item->value + item->length - keep;
 }
 
+void
+rw_wrap_string(struct rewriter *rw, const struct walk_item *item, const char *before,
+	       const uint8_t *at, size_t length, const char *after)
+{
+	size_t before_length = strlen(before);
+	size_t after_length = strlen(after);
+	uint8_t head[VARINT_MAX];
+	size_t width = string_length_prefix(rw, item, before_length + length + after_length, head);
+
+	rw_flush_span(rw, item->start);
+	rw_emit_copy(rw, head, width);
+	rw_emit_copy(rw, before, before_length);
+	rw_emit(rw, rw->in, at, length);
+	rw_emit_copy(rw, after, after_length);
+	rw->span = item->start + item->size;
+}
+
 /* Replaces a nullable string by null. */
 void
 rw_replace_null(struct rewriter *rw, const struct walk_item *item)
@@ -176,4 +193,32 @@ rw_drop_element(struct rewriter *rw, const struct walk_item *item)
 	}
 	return rw_fail(rw, item->field,
 		       "names something foreign, and there is no element to leave out");
+}
+
+bool
+rw_drop_struct(struct rewriter *rw, const struct walk_item *item)
+{
+	struct rewrite_level *level = rw_level_top(rw);
+
+	if (rw->streaming || level->field == KAFKA_NO_FIELD || level->is_element ||
+	    !kafka_versions_has(kafka_fields[level->field].nullable, rw->version))
+		return rw_fail(rw, item->field,
+			       "names something foreign, and no null can stand for it");
+	level->drop = true;
+	level->becomes_null = true;
+	return true;
+}
+
+void
+rw_refuse_element(struct rewriter *rw, int error)
+{
+	for (unsigned i = rw->depth; error != 0 && i-- > 0;) {
+		if (!rw->levels[i].is_element)
+			continue;
+		rw->refused_error = error;
+		rw->refused_depth = i + 1;
+		if (rw->levels[i].code_at != NULL)
+			be_put16(rw->levels[i].code_at, (uint16_t)error);
+		return;
+	}
 }

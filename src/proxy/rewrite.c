@@ -58,24 +58,41 @@ level_push(struct rewriter *rw, const struct walk_item *item)
 	return rw_level_top(rw);
 }
 
-/* A streamed frame: from here on only the names of `topics` change, each by as much. */
-static bool
-promise_size(struct rewriter *rw, const struct walk_item *item)
+bool
+rw_promise(struct rewriter *rw, const struct walk_item *item, uint32_t names)
 {
 	int64_t each = rw->direction == KAFKA_REQUEST ? (int64_t)rw->cx->prefix_length
 						      : -(int64_t)rw->cx->prefix_length;
-	int64_t before = (int64_t)(rw->emitted + (size_t)(item->start + item->size - rw->span));
+	int64_t before = (int64_t)rw->emitted + (item->start + item->size - rw->span);
 	int64_t total;
 
 	if (rw->direction == KAFKA_REQUEST && rw->walk.flexible)
 		each++;
-	total = before + (int64_t)rw->walk.left + each * (int64_t)item->count;
+	total = before + (int64_t)rw->walk.left + each * (int64_t)names;
 	if (total < 4 || total > INT32_MAX)
 		return rw_fail(rw, item->field, "the rewritten frame would have %lld bytes",
 			       (long long)total);
 	rw->total = (size_t)total;
 	be_put32(rw->size_at, (uint32_t)(total - 4));
 	rw->promised = true;
+	rw->promise_waits = false;
+	return true;
+}
+
+/* A streamed frame: from here on only the names of `topics` change, each by as much. Where one may
+ * be an alias, only the name itself tells. */
+static bool
+promise_size(struct rewriter *rw, const struct walk_item *item)
+{
+	if (rw->direction == KAFKA_RESPONSE || rw->cx->names.aliases_count == 0 || item->count == 0)
+		return rw_promise(rw, item, item->count);
+	if (item->count > 1)
+		return rw_fail(
+		    rw, item->field,
+		    "%u topics in more than limits.request.bytes, while the vcluster has "
+		    "aliases: only one can be passed on while it arrives",
+		    item->count);
+	rw->promise_waits = true;
 	return true;
 }
 
@@ -90,9 +107,10 @@ begin_array(struct rewriter *rw, const struct walk_item *item)
 	level->count_width = (unsigned)item->size;
 	level->count = item->count;
 	level->kept = item->count;
-	if (rw->streaming && !rw->promised && kafka_fields[item->field].type == KAFKA_STRUCT)
+	if (rw->streaming && !rw->promised && !rw->promise_waits &&
+	    kafka_fields[item->field].type == KAFKA_STRUCT)
 		return promise_size(rw, item);
-	return true;
+	return rule_apply_array(rw, item);
 }
 
 static void
@@ -139,14 +157,22 @@ put_tag_size(struct rewriter *rw, const struct rewrite_level *level, const uint8
 static void
 end_struct(struct rewriter *rw, const struct walk_item *item)
 {
+	static const uint8_t null_struct[1] = {0xff};
 	struct rewrite_level level = *rw_level_top(rw);
 
 	put_count(&level, level.kept);
 	rw->depth--;
+	if (rw->depth < rw->refused_depth) {
+		rw->refused_depth = 0;
+		rw->refused_error = 0;
+	}
 	if (!level.drop)
 		return;
 	undo_level(rw, &level, item->start + item->size);
-	rw_level_top(rw)->kept--;
+	if (level.becomes_null)
+		rw_emit(rw, NULL, null_struct, sizeof(null_struct));
+	else
+		rw_level_top(rw)->kept--;
 }
 
 static void
@@ -260,6 +286,7 @@ begin(struct rewriter *rw, const struct rewrite_context *cx, enum kafka_directio
 	ENSURE(rw->out.count == 0);
 	*rw = (struct rewriter){
 	    .cx = cx,
+	    .api = api_find(key),
 	    .direction = direction,
 	    .key = key,
 	    .version = version,

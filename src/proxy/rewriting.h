@@ -28,8 +28,17 @@ void rw_put_number(const struct walk_item *item, int64_t number);
 /* Replaces a string by prefix + the last `keep` bytes of what it was. */
 void rw_replace_string(struct rewriter *rw, const struct walk_item *item, const char *prefix,
 		       size_t prefix_length, size_t keep);
+/* Replaces a string by `before`, `length` bytes of the input from `at` on, and `after`. */
+void rw_wrap_string(struct rewriter *rw, const struct walk_item *item, const char *before,
+		    const uint8_t *at, size_t length, const char *after);
 /* Replaces a nullable string by null. */
 void rw_replace_null(struct rewriter *rw, const struct walk_item *item);
+
+/* A streamed frame: what has come up to the item's end is known; each of `names` more names will
+ * change the size by the prefix. */
+bool rw_promise(struct rewriter *rw, const struct walk_item *item, uint32_t names);
+/* The element around a name that came back only to be refused: its error codes become this one. */
+void rw_refuse_element(struct rewriter *rw, int error);
 
 /* The innermost construct around the item being walked. */
 struct rewrite_level *rw_level_top(struct rewriter *rw);
@@ -39,5 +48,10 @@ void rw_drop_leaf(struct rewriter *rw, const struct walk_item *item);
  * around it. false: there is none, or the frame's size is promised. */
 bool rw_drop_element(struct rewriter *rw, const struct walk_item *item);
 
+/* Leaves out the innermost struct, which is nullable: null stands for it. */
+bool rw_drop_struct(struct rewriter *rw, const struct walk_item *item);
+
 /* rules.c: does with a value what its meaning asks for in this direction. */
 bool rule_apply(struct rewriter *rw, const struct walk_item *item);
+/* The same for an array that begins; its elements follow one by one. */
+bool rule_apply_array(struct rewriter *rw, const struct walk_item *item);

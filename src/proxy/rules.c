@@ -9,12 +9,10 @@
 #include "base/ensure.h"
 #include "kafka/errors.h"
 #include "kafka/meaning.h"
+#include "proxy/pattern.h"
 #include "proxy/rewriting.h"
 
 #define NO_CLIENT_HOST "/0.0.0.0"
-
-/* Config resource types (org.apache.kafka.common.config.ConfigResource). */
-enum { RESOURCE_TOPIC = 2, RESOURCE_GROUP = 32 };
 
 /* An action on one value; false: rw->error is set. */
 typedef bool (*rule_fn)(struct rewriter *rw, const struct walk_item *item);
@@ -36,19 +34,41 @@ add_prefix(struct rewriter *rw, const struct walk_item *item)
 	return true;
 }
 
-/* A topic's virtual name must be legal by itself: with the prefix even "" or ".." would be. Such a
- * name goes out bare, and the broker refuses it as it would without a gateway. */
-static bool
-add_topic_prefix(struct rewriter *rw, const struct walk_item *item)
+/* A Fetch that names an alias gets an answer whose names change by other amounts than the prefix,
+ * so that it cannot be streamed: it may not be larger than what is held as a whole. */
+static void
+note_alias(struct rewriter *rw)
 {
-	bool dots = item->length <= 2 && memcmp(item->value, "..", item->length) == 0;
+	rw->named_alias = true;
+	if (rw->max_bytes_at != NULL && (int32_t)be_get32(rw->max_bytes_at) > rw->cx->whole_bytes)
+		be_put32(rw->max_bytes_at, (uint32_t)rw->cx->whole_bytes);
+}
 
-	if (!item->null && dots) {
-		if (rw->streaming)
-			return rw_fail(rw, item->field, "not a legal topic name");
+static bool
+put_physical(struct rewriter *rw, const struct walk_item *item, const struct name_out *name)
+{
+	if (name->head_length + name->keep > INT16_MAX)
+		return rw_fail(rw, item->field, "a name of %zu bytes is too long", item->length);
+	if (rw->streaming && item->size - item->length >= VARINT_MAX)
+		return rw_fail(rw, item->field,
+			       "a length of %zu bytes leaves no room for a longer one",
+			       item->size - item->length);
+	rw_replace_string(rw, item, name->head, name->head_length, name->keep);
+	if (name->is_alias)
+		note_alias(rw);
+	return !rw->promise_waits || rw_promise(rw, item, 0);
+}
+
+static bool
+to_physical(struct rewriter *rw, const struct walk_item *item)
+{
+	struct name_out name;
+
+	if (item->null)
 		return true;
-	}
-	return add_prefix(rw, item);
+	names_to_physical(&rw->cx->names, rw->api, rw->cx->refuse_topics, item->value, item->length,
+			  &name);
+	return put_physical(rw, item, &name);
 }
 
 static bool
@@ -70,13 +90,33 @@ strip_prefix(struct rewriter *rw, const struct walk_item *item)
 	return true;
 }
 
-/* The physical topic whose name is just the prefix has no virtual name. */
+/* A name that is the tenant's, or came back to be refused. */
 static bool
-strip_topic_prefix(struct rewriter *rw, const struct walk_item *item)
+put_virtual(struct rewriter *rw, const struct walk_item *item, const struct name_in *name)
 {
-	if (!item->null && item->length == rw->cx->prefix_length && !rw->streaming)
+	if (name->owner == NAME_ALIAS && rw->streaming)
+		return rw_fail(rw, item->field,
+			       "an alias in a frame whose size is already promised");
+	if (name->owner == NAME_REFUSED)
+		rw_refuse_element(rw, name->error);
+	if (name->owner == NAME_ALIAS)
+		rw_replace_string(rw, item, name->alias->topic, strlen(name->alias->topic), 0);
+	else
+		rw_replace_string(rw, item, "", 0, name->keep);
+	return true;
+}
+
+static bool
+to_virtual(struct rewriter *rw, const struct walk_item *item)
+{
+	struct name_in name;
+
+	if (item->null)
+		return true;
+	name = names_to_virtual(&rw->cx->names, item->value, item->length);
+	if (name.owner == NAME_FOREIGN || name.resource_type != 0)
 		return rw_drop_element(rw, item);
-	return strip_prefix(rw, item);
+	return put_virtual(rw, item, &name);
 }
 
 /* FindCoordinator: an error answer of version 0 to 3 has no key, and batched answers repeat the one
@@ -102,32 +142,111 @@ static bool
 remember_resource_type(struct rewriter *rw, const struct walk_item *item)
 {
 	rw->resource_type = (int)item->number;
+	rw->resource_type_at = rw_writable(item->start);
 	return true;
 }
 
+/* Configs of brokers, loggers and client metrics are the operator's. The broker gets to see a topic
+ * that cannot be, so that the answer has something to say of each. */
 static bool
-is_own_resource_type(const struct rewriter *rw)
+resource_to_physical(struct rewriter *rw, const struct walk_item *item)
 {
-	return rw->resource_type == RESOURCE_TOPIC || rw->resource_type == RESOURCE_GROUP;
+	struct name_out name;
+
+	if (rw->resource_type == RESOURCE_TOPIC)
+		return to_physical(rw, item);
+	if (rw->resource_type == RESOURCE_GROUP)
+		return add_prefix(rw, item);
+	names_refuse_resource(rw->resource_type, item->length, &name);
+	*rw->resource_type_at = RESOURCE_TOPIC;
+	return put_physical(rw, item, &name);
 }
 
-/* Configs of brokers, loggers and client metrics are the operator's. */
 static bool
-add_resource_prefix(struct rewriter *rw, const struct walk_item *item)
+resource_to_virtual(struct rewriter *rw, const struct walk_item *item)
 {
-	if (!is_own_resource_type(rw))
+	struct name_in name;
+
+	if (rw->resource_type == RESOURCE_GROUP)
+		return strip_prefix(rw, item);
+	if (rw->resource_type != RESOURCE_TOPIC)
 		return rw_drop_element(rw, item);
-	return rw->resource_type == RESOURCE_TOPIC ? add_topic_prefix(rw, item)
-						   : add_prefix(rw, item);
+	name = names_to_virtual(&rw->cx->names, item->value, item->length);
+	if (name.resource_type == 0)
+		return to_virtual(rw, item);
+	*rw->resource_type_at = (uint8_t)name.resource_type;
+	return put_virtual(rw, item, &name);
 }
 
+/* The page of another tenant's topics is none: there is no next one. */
 static bool
-strip_resource_prefix(struct rewriter *rw, const struct walk_item *item)
+cursor_to_virtual(struct rewriter *rw, const struct walk_item *item)
 {
-	if (!is_own_resource_type(rw))
-		return rw_drop_element(rw, item);
-	return rw->resource_type == RESOURCE_TOPIC ? strip_topic_prefix(rw, item)
-						   : strip_prefix(rw, item);
+	struct name_in name = names_to_virtual(&rw->cx->names, item->value, item->length);
+
+	if (name.owner == NAME_FOREIGN || name.resource_type != 0)
+		return rw_drop_struct(rw, item);
+	return put_virtual(rw, item, &name);
+}
+
+/* -- rules: lists of everything */
+
+/* What kinds of resources a ListConfigResources asks for. */
+static bool
+keep_own_type(struct rewriter *rw, const struct walk_item *item)
+{
+	if (item->number != RESOURCE_TOPIC && item->number != RESOURCE_GROUP)
+		rw_drop_leaf(rw, item);
+	return true;
+}
+
+/* No type means all of them: those of the tenant. */
+static bool
+list_own_types(struct rewriter *rw, const struct walk_item *item)
+{
+	static const uint8_t own_types[] = {3, RESOURCE_TOPIC, RESOURCE_GROUP};
+
+	if (item->count > 0)
+		return true;
+	rw_flush_span(rw, item->start);
+	rw_emit(rw, NULL, own_types, sizeof(own_types));
+	rw->span = item->start + item->size;
+	return true;
+}
+
+/* The type is the byte behind the name; version 0 has none, and lists client metrics. */
+static bool
+strip_listed_name(struct rewriter *rw, const struct walk_item *item)
+{
+	const uint8_t *type = item->start + item->size;
+
+	rw->resource_type = RESOURCE_CLIENT_METRICS;
+	if (rw->version > 0 && rw->walk.left < 1)
+		return rw_fail(rw, item->field, "nothing says of what type it is");
+	if (rw->version > 0)
+		rw->resource_type = (int8_t)*type;
+	return resource_to_virtual(rw, item);
+}
+
+/* A regular expression over the tenant's own ids; none stands for all of them, and a broker that
+ * reads none reads all of the cluster's. One that cannot be confined was answered by local.c. */
+static bool
+confine_pattern(struct rewriter *rw, const struct walk_item *item)
+{
+	struct pattern pattern;
+	char before[160];
+
+	if (item->null || item->length == 0) {
+		snprintf(before, sizeof(before), "\\Q%s\\E(?s:.*)", rw->cx->prefix);
+		rw_wrap_string(rw, item, before, item->value, 0, "");
+		return true;
+	}
+	if (!pattern_confine(item->value, item->length, &pattern))
+		return rw_fail(rw, item->field, "cannot be confined to the prefix");
+	snprintf(before, sizeof(before), "\\Q%s\\E(?:", rw->cx->prefix);
+	rw_wrap_string(rw, item, before, pattern.at, pattern.length,
+		       pattern.is_quoted ? "\\E)" : ")");
+	return true;
 }
 
 /* -- rules: nodes */
@@ -261,7 +380,38 @@ static bool
 remember_error_code(struct rewriter *rw, const struct walk_item *item)
 {
 	rw->error_code = (int)item->number;
+	if (rw->refused_error != 0) {
+		rw->error_code = rw->refused_error;
+		rw_put_number(item, rw->refused_error);
+	}
+	rw_level_top(rw)->code_at = rw_writable(item->start);
 	return true;
+}
+
+/* The name of a config resource stands behind the text; when it is one that is refused, the code
+ * that came will be another. */
+static int
+code_of_text(const struct rewriter *rw, const struct walk_item *item)
+{
+	const uint8_t *at = item->start + item->size + 1;
+	size_t left = rw->walk.left;
+	struct name_in name;
+	uint32_t length = 0;
+	int width = 2;
+
+	if (item->field + 2U >= kafka_fields_count ||
+	    kafka_meanings[item->field + 1] != MEANING_RESOURCE_TYPE ||
+	    kafka_meanings[item->field + 2] != MEANING_RESOURCE_NAME || left < 3)
+		return rw->error_code;
+	left--;
+	if (rw->walk.flexible)
+		width = uvarint_get(at, left, &length);
+	else
+		length = be_get16(at) + 1U;
+	if (width < 1 || length < 1 || left - (size_t)width < length - 1)
+		return rw->error_code;
+	name = names_to_virtual(&rw->cx->names, at + width, length - 1);
+	return name.owner == NAME_REFUSED && name.error != 0 ? name.error : rw->error_code;
 }
 
 /* A broker's sentence may name physical topics, other tenants' topics or hosts: ours stands for it.
@@ -269,13 +419,14 @@ remember_error_code(struct rewriter *rw, const struct walk_item *item)
 static bool
 set_error_text(struct rewriter *rw, const struct walk_item *item)
 {
-	const char *text = kafka_error_text(rw->error_code);
+	const char *text;
 
 	if (item->null || item->length == 0)
 		return true;
 	if (rw->streaming)
 		return rw_fail(rw, item->field,
 			       "an error text in a frame whose size is already promised");
+	text = kafka_error_text(code_of_text(rw, item));
 	rw_replace_string(rw, item, text, strlen(text), 0);
 	return true;
 }
@@ -289,6 +440,13 @@ set_log_dir(struct rewriter *rw, const struct walk_item *item)
 	int length = snprintf(name, sizeof(name), "log-dir-%u", rw->log_dirs++);
 
 	rw_replace_string(rw, item, name, (size_t)length, 0);
+	return true;
+}
+
+static bool
+remember_max_bytes(struct rewriter *rw, const struct walk_item *item)
+{
+	rw->max_bytes_at = rw_writable(item->start);
 	return true;
 }
 
@@ -307,10 +465,12 @@ static const struct {
 } rules[MEANING_COUNT] = {
     [MEANING_ERROR_CODE] = {NULL, remember_error_code},
     [MEANING_ERROR_MESSAGE] = {NULL, set_error_text},
-    [MEANING_TOPIC_NAME] = {add_topic_prefix, strip_topic_prefix},
+    [MEANING_TOPIC_NAME] = {to_physical, to_virtual},
+    [MEANING_CURSOR_TOPIC] = {to_physical, cursor_to_virtual},
     [MEANING_TOPIC_ID] = {set_zero, set_zero},
     [MEANING_GROUP_ID] = {add_prefix, strip_prefix},
     [MEANING_TRANSACTIONAL_ID] = {add_prefix, strip_prefix},
+    [MEANING_TRANSACTIONAL_ID_PATTERN] = {confine_pattern, NULL},
     [MEANING_COORDINATOR_KEY] = {add_prefix, strip_coordinator_key},
     [MEANING_COORDINATOR_TYPE] = {check_coordinator_type, NULL},
     [MEANING_NODE_ID] = {vnode_to_node, node_to_vnode},
@@ -329,10 +489,13 @@ static const struct {
     [MEANING_CLIENT_HOST] = {NULL, set_client_host},
     [MEANING_IS_INTERNAL] = {set_zero, set_zero},
     [MEANING_RESOURCE_TYPE] = {remember_resource_type, remember_resource_type},
-    [MEANING_RESOURCE_NAME] = {add_resource_prefix, strip_resource_prefix},
+    [MEANING_RESOURCE_NAME] = {resource_to_physical, resource_to_virtual},
+    [MEANING_LISTED_TYPE] = {keep_own_type, NULL},
+    [MEANING_LISTED_NAME] = {NULL, strip_listed_name},
     [MEANING_LOG_DIR] = {NULL, set_log_dir},
     [MEANING_IS_CORDONED] = {NULL, set_zero},
     [MEANING_VOLUME_BYTES] = {NULL, set_minus_one},
+    [MEANING_FETCH_MAX_BYTES] = {remember_max_bytes, NULL},
     [MEANING_ACKS] = {remember_acks, NULL},
 };
 
@@ -346,4 +509,12 @@ rule_apply(struct rewriter *rw, const struct walk_item *item)
 	rule = rw->direction == KAFKA_REQUEST ? rules[kafka_meanings[item->field]].request
 					      : rules[kafka_meanings[item->field]].response;
 	return rule == NULL || rule(rw, item);
+}
+
+bool
+rule_apply_array(struct rewriter *rw, const struct walk_item *item)
+{
+	if (rw->direction == KAFKA_REQUEST && kafka_meanings[item->field] == MEANING_LISTED_TYPE)
+		return list_own_types(rw, item);
+	return true;
 }

@@ -316,7 +316,8 @@ step(struct client *c)
 		return false;
 	if (length >= 4 + size)
 		return pass_answer(c, p, size);
-	if ((api_find(p->key)->flags & API_STREAM_RESPONSE) == 0 || 4 + size <= BUF_BYTES)
+	if ((api_find(p->key)->flags & API_STREAM_RESPONSE) == 0 || p->is_whole ||
+	    4 + size <= BUF_BYTES)
 		return false;
 	stream_begin(c, &c->response);
 	rewrite_stream_begin(&c->response.rw, &c->response.cx, KAFKA_RESPONSE, p->key, p->version,
