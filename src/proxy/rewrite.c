@@ -15,6 +15,9 @@
 /* A frame goes out in so many segments at most (a name takes two): a frame of names of one byte
  * each must not become many times its size in the book-keeping. */
 #define PIECES_MAX (1 << 20)
+/* A request asks for so many things at most, in all its arrays: a million names of no byte are two
+ * megabytes here, and minutes of a broker that all tenants share. */
+#define ELEMENTS_MAX (1 << 17)
 
 /* -- levels */
 
@@ -107,6 +110,10 @@ begin_array(struct rewriter *rw, const struct walk_item *item)
 	level->count_width = (unsigned)item->size;
 	level->count = item->count;
 	level->kept = item->count;
+	rw->elements += item->count;
+	if (rw->direction == KAFKA_REQUEST && rw->elements > ELEMENTS_MAX)
+		return rw_fail(rw, item->field, "more than %d names and numbers in a request",
+			       ELEMENTS_MAX);
 	if (rw->streaming && !rw->promised && !rw->promise_waits &&
 	    kafka_fields[item->field].type == KAFKA_STRUCT)
 		return promise_size(rw, item);
