@@ -18,6 +18,7 @@ from peers import tenant
 VICTIM, THIEF = "azure", "sepia"
 MIB = 1 << 20
 REQUEST_MAX, BUFFER_MAX, CONNECTIONS = 2 * MIB, MIB // 4, 300
+ELEMENTS_MAX = 1 << 17
 
 
 @pytest.fixture(scope="module")
@@ -62,20 +63,17 @@ def memory(gateway):
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS"))
 
 
-def flood(client, frame, seconds=3):
-    """Sends a frame over and over and reads nothing, until nothing more is taken; returns how often."""
+def flood(client, frame, times, seconds):
+    """Sends a frame over and over and reads nothing, until nothing more is taken."""
     client.socket.settimeout(seconds)
-    sent = 0
     try:
-        while sent < 200000:
+        for _ in range(times):
             client.socket.sendall(frame)
-            sent += 1
     except (TimeoutError, ConnectionError):
         pass
-    return sent
 
 
-@pytest.mark.parametrize("what", ["metadata", "groups", "fetch", "api-versions", "broken"])
+@pytest.mark.parametrize("what", ["metadata", "groups", "fetch", "api-versions", "refused"])
 def test_answers_that_nobody_reads_are_bounded(gateway, thief, victim, what):
     """src/proxy/client.c, may_read() and is_reading(): nothing is read from a client whose answers wait."""
     thief.create("bulk")
@@ -83,42 +81,40 @@ def test_answers_that_nobody_reads_are_bounded(gateway, thief, victim, what):
         for _ in range(8):
             assert thief.produce("bulk", [os.urandom(900000)])[0] == 0
     frames = {"metadata": rc.request(rc.METADATA, 1, {"Topics": None}),
-              "groups": rc.request(rc.DESCRIBE_GROUPS, 0, {"Groups": [f"g{i}" for i in range(500)]}),
+              "groups": rc.request(rc.DESCRIBE_GROUPS, 0, {"Groups": [f"g{i}" for i in range(50)]}),
               "fetch": rc.request(rc.FETCH, 11, rc.fetch_body("bulk", MaxBytes=1 << 30)),
               "api-versions": rc.request(rc.API_VERSIONS, 3),
-              "broken": rc.request(rc.METADATA, 1, {"Topics": [{"Name": "n" * 200}] * 500})}
+              "refused": rc.request(rc.METADATA, 1, {"Topics": [{"Name": "/" * 200}] * 50})}
     works(victim, 2)
     before = memory(gateway)
-    lazy = [thief.leader("bulk") for _ in range(10)]
+    lazy = [thief.leader("bulk") for _ in range(6)]
     for client in lazy:
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        flood(client, frames[what], 0.5)
+        flood(client, frames[what], 2000, 0.3)
     grown = memory(gateway) - before
     works(victim)
     # Each direction of a connection has its buffer, and the frame that came when it was not yet full.
     assert grown < len(lazy) * (2 * BUFFER_MAX + 4 * MIB), f"{grown / MIB:.1f} MiB for {len(lazy)} connections"
 
 
-@pytest.mark.parametrize("name", [b"", b"a", b"ab"])
-def test_arrays_of_tiny_names_are_bounded(gateway, thief, victim, name):
-    """src/proxy/rewrite.c, PIECES_MAX, and limits.request.bytes: each name costs the gateway many times its size."""
+@pytest.mark.parametrize("name", [b"", b"a"])
+def test_arrays_of_tiny_names_are_refused(gateway, thief, victim, name):
+    """src/proxy/rewrite.c, ELEMENTS_MAX and PIECES_MAX: a name costs the gateway many times its size, and the brokers much more: a
+    million groups in two megabytes kept a broker busy for minutes, until its memory was gone."""
     element = struct.pack(">h", len(name)) + name
-    count = (REQUEST_MAX - 100) // len(element)
     before = memory(gateway)
-    for key, head in ((rc.METADATA, b""), (rc.DESCRIBE_GROUPS, b""), (rc.DELETE_GROUPS, b""), (rc.DELETE_TOPICS, b"")):
-        body = rc.wire.Frame(key, 1, 7).raw(head).length32(count).data + element * count
-        if key == rc.DELETE_TOPICS:
-            body += struct.pack(">i", 1000)
-        clients = [thief.connect() for _ in range(4)]
-        for client in clients:
-            try:
+    for key in (rc.METADATA, rc.DESCRIBE_GROUPS, rc.DELETE_GROUPS, rc.DELETE_TOPICS):
+        for count in (ELEMENTS_MAX + 1, (REQUEST_MAX - 100) // len(element)):
+            body = rc.wire.Frame(key, 1, 7).length32(count).data + element * count
+            if key == rc.DELETE_TOPICS:
+                body += struct.pack(">i", 1000)
+            client = thief.connect()
+            with pytest.raises(RawClosed):
                 client.send(struct.pack(">i", len(body)) + body)
-            except RawClosed:
-                pass
-        works(victim, 3)
-        for client in clients:
-            client.close()
-    assert memory(gateway) - before < 16 * (REQUEST_MAX + 96 * MIB // 4), "and it is given back"
+                client.receive()
+            assert "names" in gateway.wait_log("request.malformed", f"size={len(body)}")
+    works(victim, 3)
+    assert memory(gateway) - before < 64 * MIB
 
 
 def test_counts_that_lie_cost_nothing(gateway, thief, victim):
@@ -171,7 +167,7 @@ def test_very_slow_readers_hold_no_one_up(thief, victim):
 
 def test_long_lists_hold_no_one_up(thief, victim):
     """Thousands of names in each request, on many connections at once."""
-    names = [{"Name": f"no-such-topic-{i:06}"} for i in range(20000)]
+    names = [{"Name": f"no-such-topic-{i:06}"} for i in range(2000)]
     frame = rc.request(rc.METADATA, 5, {"Topics": names, "AllowAutoTopicCreation": False})
     busy = [thief.connect() for _ in range(8)]
     for client in busy:
