@@ -46,6 +46,7 @@ struct ctl {
 	bool loaded_ok;
 
 	struct secrets secrets;
+	struct meters meters;
 	struct fleet fleet;
 	struct tracks tracks;
 	struct cluster_probe **probes;

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "ctl/control.h"
 #include "ctl/state.h"
+#include "kafka/kafka_ids.h"
 
 struct publication {
 	struct list node;
@@ -26,13 +27,16 @@ copy_keys(struct world *world, const struct ctl *ctl)
 	const struct token_key *keys =
 	    secrets_keys(&ctl->secrets, &world->snap->settings, &world->keys_count);
 	struct token_key *copy = arena_array(world->arena, world->keys_count, sizeof(*copy));
+	struct key_id *ids = arena_array(world->arena, world->keys_count, sizeof(*ids));
 
 	for (size_t i = 0; i < world->keys_count; i++) {
 		uint8_t *bytes = arena_alloc(world->arena, keys[i].length);
 
 		memcpy(bytes, keys[i].bytes, keys[i].length);
 		copy[i] = (struct token_key){.bytes = bytes, .length = keys[i].length};
+		ids[i] = token_key_id(&copy[i]);
 	}
+	world->key_ids = ids;
 	return copy;
 }
 
@@ -50,6 +54,8 @@ build_route(struct route *route, struct world *world, struct ctl *ctl, const cha
 	member = fleet_find(&ctl->fleet, track->cluster);
 	if (member == NULL)
 		return;
+	route->lists_topics =
+	    member->apis_known && member->apis[KA_DescribeTopicPartitions].max >= 0;
 	/* A broker whose port cannot be listened for is one that clients cannot be told of. */
 	route->slots_count =
 	    member->slots_count < world->vnodes ? member->slots_count : world->vnodes;
@@ -57,6 +63,32 @@ build_route(struct route *route, struct world *world, struct ctl *ctl, const cha
 	for (size_t i = 0; i < route->slots_count; i++)
 		slots[i] = member->slots[i];
 	route->slots = slots;
+}
+
+/* In the order of the snapshot's names, which are sorted. */
+static void
+build_meters(struct world *world, struct ctl *ctl)
+{
+	const struct snapshot *snap = world->snap;
+	size_t most = 0;
+
+	for (size_t i = 0; i < snap->vclusters_count; i++) {
+		for (size_t j = 0; j < snap->vclusters[i].users_count; j++)
+			most += user_has_limits(&snap->vclusters[i].users[j]);
+	}
+	world->meters = arena_array(world->arena, most, sizeof(*world->meters));
+	for (size_t i = 0; i < snap->vclusters_count; i++) {
+		const struct vcluster *vc = &snap->vclusters[i];
+
+		for (size_t j = 0; j < vc->users_count; j++) {
+			if (!user_has_limits(&vc->users[j]))
+				continue;
+			world->meters[world->meters_count++] = (struct world_meter){
+			    vc->name, vc->users[j].name,
+			    meters_get(&ctl->meters, vc->name, vc->users[j].name)};
+		}
+	}
+	meters_trim(&ctl->meters);
 }
 
 struct world *
@@ -74,6 +106,7 @@ world_build(struct ctl *ctl)
 	for (size_t i = 0; i < ctl->snap->logicals_count; i++)
 		build_route(&routes[i], world, ctl, ctl->snap->logicals[i].name);
 	world->routes = routes;
+	build_meters(world, ctl);
 	fleet_apis(&ctl->fleet, world->apis);
 	return world;
 }

@@ -19,7 +19,7 @@ struct encode_value {
 	size_t length;
 	size_t count; /* arrays: elements */
 	bool element; /* set by the encoder: an element of an array of leaves is asked for */
-	bool null;    /* arrays: null instead of empty */
+	bool null;    /* arrays: null instead of empty; nullable structs: there is none */
 };
 
 /* Fills *out (zeroed) for a field; index[] has the element numbers of the arrays around it,
@@ -36,3 +36,6 @@ void encode_request(int key, int version, int32_t correlation_id, const char *cl
 		    encode_fn fn, void *arg, struct bytes *out);
 void encode_response(int key, int version, int32_t correlation_id, encode_fn fn, void *arg,
 		     struct bytes *out);
+/* Appends one top-level field of a message as it stands there, an array with its count. */
+void encode_part(const struct kafka_message *message, int version, uint16_t field, encode_fn fn,
+		 void *arg, struct bytes *out);

@@ -12,9 +12,6 @@
 #include "kafka/meaning.h"
 #include "proxy/rewriting.h"
 
-/* A frame goes out in so many segments at most (a name takes two): a frame of names of one byte
- * each must not become many times its size in the book-keeping. */
-#define PIECES_MAX (1 << 20)
 /* A request asks for so many things at most, in all its arrays: a million names of no byte are two
  * megabytes here, and minutes of a broker that all tenants share. */
 #define ELEMENTS_MAX (1 << 17)
@@ -114,6 +111,8 @@ begin_array(struct rewriter *rw, const struct walk_item *item)
 	if (rw->direction == KAFKA_REQUEST && rw->elements > ELEMENTS_MAX)
 		return rw_fail(rw, item->field, "more than %d names and numbers in a request",
 			       ELEMENTS_MAX);
+	if (rw->cx->own != NULL)
+		expand_array(rw, item);
 	if (rw->streaming && !rw->promised && !rw->promise_waits &&
 	    kafka_fields[item->field].type == KAFKA_STRUCT)
 		return promise_size(rw, item);
@@ -127,6 +126,8 @@ end_array(struct rewriter *rw)
 
 	put_count(level, level->kept + 1);
 	rw->depth--;
+	if (rw->cx->is_expanded)
+		expand_check_empty(rw, level);
 }
 
 static void
@@ -298,6 +299,7 @@ begin(struct rewriter *rw, const struct rewrite_context *cx, enum kafka_directio
 	    .key = key,
 	    .version = version,
 	    .in_header = true,
+	    .is_consumer = cx->is_consumer,
 	    .out = rw->out,
 	    .vnode = -1,
 	    .acks = 1,

@@ -444,6 +444,7 @@ do_stop(void *arg)
 	list_for_each_safe (node, after, &w->holds)
 		end_hold(w, CONTAINER_OF(node, struct hold, node));
 	loop_timer_stop(&w->sweep);
+	loop_timer_stop(&w->wake);
 	loop_stop(w->loop);
 }
 
@@ -486,11 +487,13 @@ worker_start(unsigned index, struct loop *control, struct world *world, struct e
 	list_init(&w->holds);
 	list_init(&w->listeners);
 	list_init(&w->lingering);
+	list_init(&w->muted);
 	open_recording(w);
 	ENSURE(getrandom(&random, sizeof(random), 0) == sizeof(random));
 	w->producer_instance = random & 0xffffff;
 	loop_timer_init(&w->sweep, w->loop, on_sweep, w);
 	loop_timer_start(&w->sweep, SWEEP_MS, SWEEP_MS);
+	loop_timer_init(&w->wake, w->loop, throttle_wake, w);
 	status = pthread_create(&worker->thread, NULL, run_worker, w);
 	if (status == 0)
 		return worker;

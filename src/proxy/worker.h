@@ -60,6 +60,7 @@ struct worker_counters {
 	uint64_t connections_total;
 	uint64_t connections;
 	uint64_t requests_total;
+	uint64_t lookups;   /* questions of the gateway's own */
 	uint64_t bytes_in;  /* from clients */
 	uint64_t bytes_out; /* to clients */
 	uint64_t auth_ok;
@@ -67,6 +68,7 @@ struct worker_counters {
 	uint64_t closed_protocol; /* connections closed for malformed or unsupported frames */
 	uint64_t upstream_connects;
 	uint64_t upstream_failures;
-	uint64_t held_discarded; /* held requests whose client went away */
+	uint64_t requests_denied; /* refused because the user may not */
+	uint64_t held_discarded;  /* held requests whose client went away */
 };
 void worker_counters(const struct worker *worker, struct worker_counters *out);

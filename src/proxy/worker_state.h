@@ -32,6 +32,9 @@ struct worker_state {
 	struct list listeners;
 	struct list lingering; /* upstream sockets that finish sending */
 	struct loop_timer sweep;
+	struct list muted;      /* clients that are not read for a while */
+	struct loop_timer wake; /* when the first of them goes on, at wake_at_ms */
+	int64_t wake_at_ms;
 	int record_fd; /* TURNOUT_RECORD: every byte sent to clients is appended there, for tests;
 			  -1 */
 	uint64_t
