@@ -17,7 +17,7 @@ NEVER_TYPES = (0, 1, 3, BROKER, 5, BROKER_LOGGER, CLIENT_METRICS, 64, -1, 127)
 @pytest.fixture(scope="module")
 def gateway(make_gateway):
     """The gateway of both."""
-    return make_gateway(vclusters=[VICTIM, THIEF], echoes=[physical(VICTIM, "vault")])
+    return make_gateway(vclusters=[VICTIM, THIEF], echoes=[physical(VICTIM, "vault"), physical(THIEF, "own")])
 
 
 def _closing(peer):
@@ -304,7 +304,7 @@ def test_no_page_of_foreign_topics(thief, inside, vault):
         return
     cursors = [None, *({"TopicName": n, "PartitionIndex": p} for n in (
         "", "\0", "own", "own2", "zzz", "~", "__consumer_offsets", vault, physical(VICTIM, vault), physical(VICTIM, "")[:-1],
-        physical(THIEF, ""), "\uffff", "x" * 249, "x" * 20000) for p in (0, -1, 2 ** 31 - 1))]
+        physical(THIEF, "own"), "\uffff", "x" * 249, "x" * 20000) for p in (0, -1, 2 ** 31 - 1))]
     for cursor in cursors:
         for names in ([], ["own"], [vault], [physical(VICTIM, vault)], [""]):
             for limit in (1, 2000, 0, -1):

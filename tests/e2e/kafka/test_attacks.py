@@ -5,6 +5,8 @@ Each test says what defends (a row of the table at the end of src/proxy/rules.c,
 that is gone. The victim is mauve, the attacker is teal; both use raw frames (lib/rawclient.py).
 """
 
+import struct
+
 import pytest
 from lib import rawclient as rc
 from lib.wait import wait_until
@@ -314,6 +316,34 @@ def test_a_foreign_producer_id_in_ones_own_topic_harms_nobody(thief, victim, led
         assert thief.produce("own", [b"y"], producer_id=number, epoch=100 + sequence, sequence=0)[0] == 0
 
 
+@pytest.fixture(scope="module")
+def sharing(make_gateway, direct):
+    """A gateway where both have the same topic, nobody's, under the name `shared`; the victim may only read `feed`."""
+    for name in ("between-them", "from-above"):
+        direct["main"].create(name)
+    gateway = make_gateway(vclusters=[])
+    for name in (VICTIM, THIEF):
+        gateway.write_vcluster(name, f"prefix: {physical(name, '')}\nusers: {{}}\ntopics:\n"
+                                     "  shared: {physical: between-them}\n"
+                                     "  feed: {physical: from-above, read.only: true}\n")
+    gateway.reload()
+    peers = tenant(gateway, VICTIM), tenant(gateway, THIEF)
+    yield peers
+    for peer in peers:
+        peer.close()
+
+
+def test_a_shared_topic_to_read_is_only_read(sharing, inside):
+    """`read.only` of an alias: nobody writes, deletes records of, or alters it; not with a producer id of others either."""
+    thief = sharing[1]
+    for options in ({}, {"producer_id": 1 << 62, "epoch": 5, "sequence": 0}):
+        assert thief.produce("feed", [b"forged"], **options)[0] == 29
+    answer = thief.leader("feed").call(rc.DELETE_RECORDS, 1, {"Topics": [
+        {"Name": "feed", "Partitions": [{"PartitionIndex": 0, "Offset": 0}]}]})
+    assert answer["Topics"][0]["Partitions"][0]["ErrorCode"] == 29
+    assert inside.end("from-above") == 0
+
+
 def test_the_victims_transactions_are_not_listed(thief, booking):
     """TRANSACTIONAL_ID: DescribeTransactions, and ListTransactions where it is offered."""
     for address in thief.nodes().values():
@@ -424,6 +454,67 @@ def test_foreign_offsets_cannot_be_seen_or_removed(thief, victim, inside, ledger
                 assert result["ErrorCode"] != 0
     assert victim.committed(OLD_GROUP, ledger) == 1
     assert physical(VICTIM, OLD_GROUP) in inside.groups()
+
+
+def names_in(data):
+    """The topics that a subscription or an assignment of the consumer protocol names."""
+    at, names = 6, []
+    for _ in range(struct.unpack_from(">i", data, 2)[0]):
+        size, = struct.unpack_from(">h", data, at)
+        names.append(data[at + 2:at + 2 + size].decode())
+        at += 2 + size
+        if len(data) > at + 4 and struct.unpack_from(">i", data, at)[0] == 1 and data[at + 4:at + 8] == b"\0\0\0\0":
+            at += 8  # an assignment: one partition, number 0
+    return names
+
+
+def assignment(names):
+    """An assignment of partition 0 of each."""
+    frame = rc.wire.Frame().i16(0).array(names, lambda f, t: f.string(t).array([0], lambda g, p: g.i32(p)))
+    return frame.bytes(b"").data
+
+
+def joined(peer, group, names, version=5):
+    """Makes a member that subscribes and assigns these names; returns (coordinator, member id)."""
+    client = peer.coordinator(group)
+    body = {"GroupId": group, "ProtocolType": "consumer", "SessionTimeoutMs": 30000, "Protocols": [
+        {"Name": "range", "Metadata": rc.wire.subscription(names)}]}
+    answer = client.call(rc.JOIN_GROUP, version, body)
+    if answer["ErrorCode"] == 79:
+        answer = client.call(rc.JOIN_GROUP, version, {**body, "MemberId": answer["MemberId"]})
+    assert answer["ErrorCode"] == 0, answer
+    assert names_in(answer["Members"][0]["Metadata"]) == names, "the leader reads what it wrote"
+    shared = client.call(rc.SYNC_GROUP, 3, {
+        "GroupId": group, "GenerationId": answer["GenerationId"], "MemberId": answer["MemberId"],
+        "Assignments": [{"MemberId": answer["MemberId"], "Assignment": assignment(names)}]})
+    assert shared["ErrorCode"] == 0
+    return client, answer["MemberId"]
+
+
+def test_a_subscription_names_ones_own_topics(thief, inside, ledger):
+    """src/proxy/embedded.c: the broker reads subscriptions, and keeps the offsets of who is subscribed. To it every name in one,
+    foreign or not, is the thief's own."""
+    names = [TOPIC, physical(VICTIM, TOPIC), "own"]
+    group = "subscribed"
+    client, member = joined(thief, group, names)
+    told, = inside.coordinator(physical(THIEF, group)).call(
+        rc.DESCRIBE_GROUPS, 4, {"Groups": [physical(THIEF, group)]})["Groups"]
+    for data in (told["Members"][0]["MemberMetadata"], told["Members"][0]["MemberAssignment"]):
+        assert names_in(data) == [physical(THIEF, name) for name in names]
+    client.call(rc.LEAVE_GROUP, 1, {"GroupId": group, "MemberId": member})
+
+
+def test_foreign_names_in_an_assignment_are_not_shown(thief, inside, ledger):
+    """src/proxy/embedded.c: what a member that is not behind the gateway has in a group of the thief's."""
+    group = "mixed"
+    names = [physical(VICTIM, TOPIC), physical(THIEF, "own")]
+    client, member = joined(inside, physical(THIEF, group), names)
+    for address in thief.nodes().values():
+        for version in range(7):
+            for told in thief.connect(address).call(rc.DESCRIBE_GROUPS, version, {"Groups": [group]})["Groups"]:
+                for one in told["Members"]:
+                    assert names_in(one["MemberMetadata"]) == ["own"] and names_in(one["MemberAssignment"]) == ["own"]
+    client.call(rc.LEAVE_GROUP, 1, {"GroupId": physical(THIEF, group), "MemberId": member})
 
 
 # -- coordinators ------------------------------------------------------------------------------------------

@@ -74,9 +74,9 @@ def inside(cluster):
     peer.close()
 
 
-def start(make_gateway, cluster, **options):
+def start(make_gateway, cluster, name=OWN, **options):
     """A gateway with the tenant and another one, who has names with the secret."""
-    return make_gateway({"main": cluster}, vclusters=[OWN, OTHER], **options)
+    return make_gateway({"main": cluster}, vclusters=[name, OTHER], **options)
 
 
 @pytest.fixture(scope="module")
@@ -276,13 +276,14 @@ def test_no_secret_is_in_an_error(gateway, cluster, inside, mine):
     assert not leaks.search(gateway.record, needles(cluster, inside))
 
 
-@pytest.mark.parametrize("foreign", [f"{SECRET}-topic", f"{SECRET}-group", f"{SECRET}-txn",
-                                     world.physical(OTHER, f"{SECRET}-others")])
-def test_who_asks_by_the_secret_hears_only_himself(make_gateway, cluster, inside, foreign):
+@pytest.mark.parametrize("asker,foreign", [
+    ("ash", f"{SECRET}-topic"), ("elm", f"{SECRET}-group"), ("oak", f"{SECRET}-txn"),
+    ("yew", world.physical(OTHER, f"{SECRET}-others"))])
+def test_who_asks_by_the_secret_hears_only_himself(make_gateway, cluster, inside, asker, foreign):
     """As above with somebody's name in every place for one: what comes back of it is the echo of it. Numbers, and other
     secrets, are found as before."""
-    gateway = start(make_gateway, cluster, echoes=[foreign])
-    peer = tenant(gateway, OWN)
+    gateway = start(make_gateway, cluster, asker, echoes=[foreign])
+    peer = tenant(gateway, asker)
     records = inside.end(f"{SECRET}-topic")
     try:
         answered = sweep(peer, foreign)
