@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "admin/view.h"
+#include "base/ensure.h"
 #include "base/mem.h"
 
 json_t *
@@ -119,4 +120,39 @@ view_topics(const struct vcluster *vc, const char *const *names, size_t count)
 		a += order >= 0;
 	}
 	return out;
+}
+
+static const struct alias *
+find_alias(const struct vcluster *vc, const char *topic)
+{
+	for (size_t i = 0; i < vc->aliases_count; i++) {
+		if (strcmp(vc->aliases[i].topic, topic) == 0)
+			return &vc->aliases[i];
+	}
+	return NULL;
+}
+
+bool
+view_has_alias(const struct vcluster *vc, const char *topic)
+{
+	return find_alias(vc, topic) != NULL;
+}
+
+json_t *
+view_topic(const struct vcluster *vc, const char *name)
+{
+	const struct alias *a = find_alias(vc, name);
+
+	return a != NULL ? alias(a) : prefixed(vc, name);
+}
+
+json_t *
+view_alias(const struct vcluster *vc, const char *topic)
+{
+	const struct alias *a = find_alias(vc, topic);
+
+	ENSURE(a != NULL);
+	return json_pack("{s:o, s:o, s:o, s:b, s:s}", "logicalTopicName", view_text(a->topic),
+			 "clusterId", view_text(vc->cluster), "physicalTopicName",
+			 view_text(a->physical), "readOnly", (int)a->read_only, "type", "ALIAS");
 }

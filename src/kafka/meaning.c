@@ -60,6 +60,7 @@ static const char *const names[MEANING_COUNT] = {
     [MEANING_AUTO_CREATION] = "auto creation",
     [MEANING_FETCH_BYTES] = "fetch bytes",
     [MEANING_THROTTLE_TIME] = "throttle time",
+    [MEANING_ACL] = "acl",
     [MEANING_SECRET] = "secret",
     [MEANING_RECORDS] = "records",
 };

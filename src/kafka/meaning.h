@@ -64,8 +64,9 @@ enum meaning {
 				  for, or by a user who may not write */
 	MEANING_FETCH_BYTES,   /* how much a fetch asks for: not more than the user's rate */
 	MEANING_THROTTLE_TIME, /* the larger of the broker's and the gateway's (KIP-219) */
-	MEANING_SECRET,        /* credentials: never printed, never logged */
-	MEANING_RECORDS,       /* record batches: passed by reference, never read */
+	MEANING_ACL,     /* an ACL or a filter of ACLs: proxy/acls.c reads and maps it as a whole */
+	MEANING_SECRET,  /* credentials: never printed, never logged */
+	MEANING_RECORDS, /* record batches: passed by reference, never read */
 	MEANING_COUNT,
 };
 

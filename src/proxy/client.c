@@ -175,7 +175,8 @@ is_reading(const struct client *c)
 static bool
 is_muted(const struct client *c)
 {
-	return c->muted_until_ms != 0 && !c->request.active && c->refusing == NULL;
+	return c->muted_until_ms != 0 && !c->request.active && c->refusing == NULL &&
+	       c->asking.state == ASKING_NOTHING;
 }
 
 /* Reading stops when the broker or the client itself is slow to take what it asked for, and while a
@@ -573,6 +574,8 @@ must_wait(const struct client *c, const struct head *head)
 {
 	if ((head->api->flags & API_BEFORE_AUTH) != 0)
 		return false;
+	if (c->asking.is_last) /* the cluster has done it: only the answer is missing */
+		return false;
 	if (c->hold != NULL && head->api->policy != API_LOCAL)
 		return true;
 	return route_broker(c->route, c->vnode) == NULL;
@@ -623,7 +626,7 @@ check_head(struct client *c, struct head *head)
 		return false;
 	}
 	if (c->state == CLIENT_OPEN && (head->api->flags & API_BEFORE_AUTH) == 0 &&
-	    !c->is_waiting && session_is_over(c)) {
+	    !c->is_waiting && c->asking.state == ASKING_NOTHING && session_is_over(c)) {
 		client_close(c, "its session has ended, and it did not log in again");
 		return false;
 	}
@@ -702,6 +705,15 @@ read_head(struct client *c, struct head *head)
 	return check_size(c, head) && check_head(c, head);
 }
 
+static void
+take_request(struct client *c, const struct head *head)
+{
+	if (c->asking.state != ASKING_NOTHING)
+		return; /* when it was parked */
+	WORKER_COUNT(c->w, requests_total, 1);
+	throttle_request(c, head->key, 4 + head->size);
+}
+
 /* May a request be passed on while it arrives? With aliases a name's change shows with the name
  * only, so that as much as may be is taken as a whole. */
 static bool
@@ -710,13 +722,6 @@ may_stream(const struct client *c, const struct head *head)
 	if ((head->api->flags & API_STREAM_REQUEST) == 0 || 4 + head->size <= BUF_BYTES)
 		return false;
 	return c->vc->aliases_count == 0 || (int64_t)head->size > settings_of(c)->request_bytes;
-}
-
-static void
-take_request(struct client *c, const struct head *head)
-{
-	WORKER_COUNT(c->w, requests_total, 1);
-	throttle_request(c, head->key, 4 + head->size);
 }
 
 /* Takes one request, or one piece of a streamed one. false: nothing more to do now. */
@@ -742,6 +747,7 @@ step(struct client *c)
 	if (c->state == CLIENT_OPEN && (head.api->operation & ~c->allowed) != 0) {
 		c->is_waiting = false;
 		take_request(c, &head);
+		asking_drop(c);
 		begin_refusal(c, &head);
 		return true;
 	}
@@ -752,8 +758,7 @@ step(struct client *c)
 	}
 	c->is_waiting = false;
 	if (inbuf_length(&c->in) >= 4 + head.size) {
-		if (c->asking.state == ASKING_NOTHING) /* else it was counted before we asked */
-			take_request(c, &head);
+		take_request(c, &head);
 		handle_frame(c, &head);
 		return is_alive(c);
 	}
@@ -794,6 +799,15 @@ unit_wanted(const struct client *c)
 	return 4 + (size_t)be_get32(inbuf_at(&c->in));
 }
 
+/* A producer with acks=0 closes as soon as it has sent: what the gateway took from it still goes to
+ * the broker. */
+static void
+client_left(struct client *c, const char *why)
+{
+	upstream_leave(c);
+	client_close(c, why);
+}
+
 static void
 read_requests(struct client *c)
 {
@@ -810,10 +824,10 @@ read_requests(struct client *c)
 		case READ_AGAIN:
 			return;
 		case READ_EOF:
-			client_close(c, "the client closed the connection");
+			client_left(c, "the client closed the connection");
 			return;
 		case READ_FAILED:
-			client_close(c, strerror(errno));
+			client_left(c, strerror(errno));
 			return;
 		}
 	}
@@ -920,7 +934,7 @@ client_rebind(struct client *c)
 	}
 	is_flipped = is_switched(c, old_route, c->route);
 	c->generation = c->route->generation;
-	if (c->asking.state == ASKING_DONE)
+	if (c->asking.state == ASKING_DONE && !c->asking.is_last)
 		asking_drop(c);
 	if (!is_flipped)
 		return;

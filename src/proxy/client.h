@@ -198,6 +198,9 @@ void upstream_send(struct client *c, struct segs *segs);
 /* Ends the connection to the broker in good order; what was written is delivered. Nothing may be
  * unanswered. */
 void upstream_retire(struct client *c);
+/* The client has gone: what is queued still goes to the broker where that has begun, answers are
+ * ignored. */
+void upstream_leave(struct client *c);
 /* Closes it and drops what was queued. */
 void upstream_close(struct client *c);
 void upstream_sweep(struct client *c, int64_t now_ms);
@@ -215,3 +218,7 @@ enum local_result {
 enum local_result local_answer(struct client *c, const struct api *api, int version,
 			       const uint8_t *frame, size_t size, struct bytes *answer, char *why,
 			       size_t why_size);
+
+/* acls.c: DescribeAcls, CreateAcls and DeleteAcls. */
+enum local_result acls_answer(struct client *c, int key, int version, const uint8_t *frame,
+			      size_t size, struct bytes *answer, char *why, size_t why_size);

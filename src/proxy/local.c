@@ -536,6 +536,15 @@ handle_list_config_resources(struct local *l)
 	return LOCAL_ANSWERED;
 }
 
+/* -- ACLs */
+
+static enum local_result
+handle_acls(struct local *l)
+{
+	return acls_answer(l->c, l->key, l->version, l->frame, l->size, l->answer, l->why,
+			   l->why_size);
+}
+
 static const struct {
 	int16_t key;
 	handler_fn handle;
@@ -548,6 +557,9 @@ static const struct {
     {KA_SyncGroup, handle_sync_group},
     {KA_ListTransactions, handle_list_transactions},
     {KA_ListConfigResources, handle_list_config_resources},
+    {KA_DescribeAcls, handle_acls},
+    {KA_CreateAcls, handle_acls},
+    {KA_DeleteAcls, handle_acls},
 };
 
 enum local_result

@@ -310,7 +310,9 @@ begin(struct rewriter *rw, const struct rewrite_context *cx, enum kafka_directio
 	walk_init_prefix(&rw->walk, header_of(direction), header_version, size);
 }
 
-/* The header is through: what is left of the frame is the body. */
+/* The header is through: what is left of the frame is the body. Bytes after a request's message are
+ * dropped: brokers ignore them, and librdkafka 2.0 ends ListGroups v4 with one too many. A stream
+ * has promised its size. */
 static void
 begin_body(struct rewriter *rw)
 {
@@ -318,7 +320,12 @@ begin_body(struct rewriter *rw)
 	rw->in_header = false;
 	rw->depth = 1;
 	rw->levels[0] = (struct rewrite_level){.field = KAFKA_NO_FIELD};
-	walk_init(&rw->walk, kafka_message(rw->key, rw->direction), rw->version, rw->walk.left);
+	if (rw->direction == KAFKA_REQUEST && !rw->streaming)
+		walk_init_prefix(&rw->walk, kafka_message(rw->key, rw->direction), rw->version,
+				 rw->walk.left);
+	else
+		walk_init(&rw->walk, kafka_message(rw->key, rw->direction), rw->version,
+			  rw->walk.left);
 }
 
 /* The message is through; its own tag section may have lost tags. */

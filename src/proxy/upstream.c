@@ -79,18 +79,34 @@ upstream_close(struct client *c)
 		set_state(&c->up, UPSTREAM_NONE);
 }
 
+/* The worker finishes with the socket and what is queued for it. */
+static void
+let_go(struct client *c)
+{
+	struct upstream *up = &c->up;
+
+	loop_io_watch(&up->io, 0);
+	worker_linger(c->w, up->fd, &up->out);
+	up->fd = -1;
+	inbuf_free(&up->in);
+}
+
 void
 upstream_retire(struct client *c)
 {
 	struct upstream *up = &c->up;
 
 	ENSURE(c->unanswered == 0);
-	if (up->state == UPSTREAM_OPEN) {
-		loop_io_watch(&up->io, 0);
-		worker_linger(c->w, up->fd);
-		up->fd = -1;
-		inbuf_free(&up->in);
-	}
+	if (up->state == UPSTREAM_OPEN)
+		let_go(c);
+	upstream_close(c);
+}
+
+void
+upstream_leave(struct client *c)
+{
+	if (c->up.state != UPSTREAM_NONE && c->up.out.count > 0)
+		let_go(c);
 	upstream_close(c);
 }
 

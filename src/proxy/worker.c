@@ -46,6 +46,7 @@ struct parting {
 	struct worker_state *w;
 	struct loop_io io;
 	int fd;
+	struct outq out;
 	int64_t since_ms;
 };
 
@@ -376,7 +377,28 @@ parting_end(struct parting *parting)
 	list_remove(&parting->node);
 	loop_io_watch(&parting->io, 0);
 	close(parting->fd);
+	outq_free(&parting->out);
 	loop_defer(parting->w->loop, parting_free, parting);
+}
+
+/* Sends what is queued, then says that this was all. false: the broker does not take it. */
+static bool
+parting_flush(struct parting *parting)
+{
+	size_t sent;
+
+	switch (outq_flush(&parting->out, parting->fd, -1, &sent)) {
+	case FLUSH_AGAIN:
+		loop_io_watch(&parting->io, EV_READ | EV_WRITE);
+		return true;
+	case FLUSH_DONE:
+		shutdown(parting->fd, SHUT_WR);
+		loop_io_watch(&parting->io, EV_READ);
+		return true;
+	case FLUSH_FAILED:
+		break;
+	}
+	return false;
 }
 
 static void
@@ -384,25 +406,31 @@ on_parting(void *arg, int events)
 {
 	struct parting *parting = arg;
 	char ignored[512];
-	ssize_t n = read(parting->fd, ignored, sizeof(ignored));
+	ssize_t n;
 
-	(void)events;
+	if ((events & EV_WRITE) != 0 && !parting_flush(parting)) {
+		parting_end(parting);
+		return;
+	}
+	n = read(parting->fd, ignored, sizeof(ignored));
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		parting_end(parting);
 }
 
 void
-worker_linger(struct worker_state *w, int fd)
+worker_linger(struct worker_state *w, int fd, struct outq *out)
 {
 	struct parting *parting = mem_zalloc(sizeof(*parting));
 
-	shutdown(fd, SHUT_WR);
 	parting->w = w;
 	parting->fd = fd;
+	parting->out = *out;
+	*out = (struct outq){0};
 	parting->since_ms = clock_now_ms();
 	list_append(&w->lingering, &parting->node);
 	loop_io_init(&parting->io, w->loop, fd, on_parting, parting);
-	loop_io_watch(&parting->io, EV_READ);
+	if (!parting_flush(parting))
+		parting_end(parting);
 }
 
 /* -- time */

@@ -6,6 +6,7 @@
 #pragma once
 #include <pthread.h>
 #include "base/list.h"
+#include "net/outq.h"
 #include "proxy/worker.h"
 
 /* A logical cluster whose new requests wait. */
@@ -52,5 +53,6 @@ struct worker_state {
 struct hold *worker_find_hold(struct worker_state *w, const char *logical);
 /* Acknowledges if nothing is unanswered any more. */
 void worker_check_hold(struct worker_state *w, struct hold *hold);
-/* Keeps a socket until its peer has closed, then closes it. */
-void worker_linger(struct worker_state *w, int fd);
+/* Takes over a socket with what is queued for it (it may still be connecting): sends that, waits
+ * until the peer has closed, closes. */
+void worker_linger(struct worker_state *w, int fd, struct outq *out);

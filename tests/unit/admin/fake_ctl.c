@@ -299,6 +299,24 @@ ctl_remove(struct ctl *ctl, const char *vcluster, const char *user, const char *
 	begin(ctl, "remove", vcluster, user, who, arg, finish_remove);
 }
 
+void
+ctl_alias_set(struct ctl *ctl, const char *vcluster, const char *topic, const char *physical,
+	      bool read_only, const char *who, done_fn done, void *arg)
+{
+	ctl->fn.done = done;
+	ctl->flags = read_only;
+	snprintf(ctl->physical, sizeof(ctl->physical), "%s", physical);
+	begin(ctl, "alias_set", vcluster, topic, who, arg, finish_remove);
+}
+
+void
+ctl_alias_remove(struct ctl *ctl, const char *vcluster, const char *topic, const char *who,
+		 done_fn done, void *arg)
+{
+	ctl->fn.done = done;
+	begin(ctl, "alias_remove", vcluster, topic, who, arg, finish_remove);
+}
+
 static void
 finish_topics(struct ctl *ctl)
 {

@@ -22,6 +22,8 @@ static const struct {
 	const char *kind;
 	uint64_t meanings;
 } kinds[] = {
+    {"aclHost", BIT(ACL)},
+    {"aclPatternType", BIT(ACL)},
     {"acks", BIT(ACKS)},
     {"apiVersions", BIT(PASS)},
     {"assignorName", BIT(PASS)},
@@ -54,13 +56,14 @@ static const struct {
      BIT(NODE_ID) | BIT(BROKER_ID) | BIT(COORDINATOR_ID) | BIT(NO_NODE) | BIT(REPLICA_ID)},
     {"offset", BIT(PASS)},
     {"port", BIT(PORT)},
+    {"principal", BIT(ACL)},
     {"producerEpoch", BIT(PASS)},
     {"producerId", BIT(PASS)},
     {"rack", BIT(RACK)},
     {"records", BIT(RECORDS)},
     {"regex", BIT(TRANSACTIONAL_ID_PATTERN)},
-    {"resourceName", BIT(RESOURCE_NAME) | BIT(LISTED_NAME)},
-    {"resourceType", BIT(RESOURCE_TYPE) | BIT(LISTED_TYPE)},
+    {"resourceName", BIT(RESOURCE_NAME) | BIT(LISTED_NAME) | BIT(ACL)},
+    {"resourceType", BIT(RESOURCE_TYPE) | BIT(LISTED_TYPE) | BIT(ACL)},
     {"sasl", BIT(PASS) | BIT(SECRET)},
     {"selector", BIT(PASS) | BIT(COORDINATOR_TYPE) | BIT(PROTOCOL_TYPE)},
     {"struct", BIT(PASS) | BIT(DROP_TAG)},
