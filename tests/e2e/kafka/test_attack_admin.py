@@ -65,8 +65,8 @@ def bodies(key, version):
 
 @pytest.mark.parametrize("key", [*range(0, 101), 1000, 32767, -1, -32768])
 def test_what_is_not_offered_closes_the_connection(gateway, thief, victim, key):
-    """src/proxy/client.c, check_head(), with D() and the ranges of apis.def. Denied APIs at every version; offered ones at each
-    version that is not. The reason is logged, and nobody else is disturbed."""
+    """src/proxy/client.c, check_head(), with D() and the ranges of apis.def. Denied APIs at every version; offered
+    ones at each version that is not. The reason is logged, and nobody else is disturbed."""
     bystander = victim.connect()
     offered = thief.connect().versions()
     message = rc.api(key)
@@ -120,8 +120,9 @@ def test_nothing_but_the_login_before_the_login(gateway, thief):
 
 def describe(client, resources, version=4):
     """The results of a DescribeConfigs of (type, name) pairs."""
-    return client.call(rc.DESCRIBE_CONFIGS, version, {"IncludeSynonyms": True, "IncludeDocumentation": True, "Resources": [
-        {"ResourceType": t, "ResourceName": n, "ConfigurationKeys": None} for t, n in resources]})["Results"]
+    body = {"IncludeSynonyms": True, "IncludeDocumentation": True, "Resources": [
+        {"ResourceType": t, "ResourceName": n, "ConfigurationKeys": None} for t, n in resources]}
+    return client.call(rc.DESCRIBE_CONFIGS, version, body)["Results"]
 
 
 def set_configs(inside, type_, name, configs):
@@ -194,7 +195,7 @@ def test_no_broker_id_in_a_topics_configs(thief, inside, kind):
 
 
 def spare_leader(inside, topic):
-    """Gives the lead of a partition of three replicas to another than the preferred one; returns (preferred, leader)."""
+    """Gives the lead of a partition to another than the preferred replica; returns (preferred, leader)."""
     name = physical(VICTIM, topic)
     leader = inside.leader_id(name)
     first = next(n for n in sorted(inside.nodes()) if n != leader)
@@ -303,8 +304,9 @@ def test_no_page_of_foreign_topics(thief, inside, vault):
             client.call(rc.DESCRIBE_TOPIC_PARTITIONS, 0)
         return
     cursors = [None, *({"TopicName": n, "PartitionIndex": p} for n in (
-        "", "\0", "own", "own2", "zzz", "~", "__consumer_offsets", vault, physical(VICTIM, vault), physical(VICTIM, "")[:-1],
-        physical(THIEF, "own"), "\uffff", "x" * 249, "x" * 20000) for p in (0, -1, 2 ** 31 - 1))]
+        "", "\0", "own", "own2", "zzz", "~", "__consumer_offsets", vault, physical(VICTIM, vault),
+        physical(VICTIM, "")[:-1], physical(THIEF, "own"), "\uffff", "x" * 249, "x" * 20000)
+        for p in (0, -1, 2 ** 31 - 1))]
     for cursor in cursors:
         for names in ([], ["own"], [vault], [physical(VICTIM, vault)], [""]):
             for limit in (1, 2000, 0, -1):
@@ -330,7 +332,8 @@ def test_config_resources_of_others_are_not_listed(thief, inside, vault):
         return
     low, high = client.versions()[rc.LIST_CONFIG_RESOURCES]
     for version in range(low, high + 1):
-        for types in ([], [BROKER], [BROKER_LOGGER], [CLIENT_METRICS], [TOPIC_RESOURCE], [GROUP_RESOURCE], list(NEVER_TYPES)):
+        for types in ([], [BROKER], [BROKER_LOGGER], [CLIENT_METRICS], [TOPIC_RESOURCE], [GROUP_RESOURCE],
+                      list(NEVER_TYPES)):
             try:
                 answer = client.call(rc.LIST_CONFIG_RESOURCES, version, {"ResourceTypes": types} if version else {})
             except RawClosed:

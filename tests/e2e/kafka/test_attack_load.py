@@ -99,7 +99,7 @@ def test_answers_that_nobody_reads_are_bounded(gateway, thief, victim, what):
 
 @pytest.mark.parametrize("name", [b"", b"a"])
 def test_arrays_of_tiny_names_are_refused(gateway, thief, victim, name):
-    """src/proxy/rewrite.c, ELEMENTS_MAX and PIECES_MAX: a name costs the gateway many times its size, and the brokers much more: a
+    """src/proxy/rewrite.c, ELEMENTS_MAX: a name costs the gateway many times its size, and the brokers much more: a
     million groups in two megabytes kept a broker busy for minutes, until its memory was gone."""
     element = struct.pack(">h", len(name)) + name
     before = memory(gateway)

@@ -18,9 +18,10 @@ INVALID_TOPIC = 17
 FOREIGN = physical(VICTIM, "safe")
 INTERNAL = ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"]
 # Raw bytes (surrogates stand for bytes that are not UTF-8), no text that a client library would send.
-ODD = ["", ".", "..", "...", "/", "../safe", "a/b", "!", "a b", " ", "\t", "\n", "safe\n", "\0", "safe\0", "\0safe", "a\0b",
-       FOREIGN, FOREIGN + "\0", "\0" + FOREIGN, "\b" * len(prefix_of(THIEF)) + FOREIGN, "%2e", "*", ".*", "\\", "\"", "'", "{}",
-       "é", "ﬀ", "\u202e", "\udcff", "\udcff\udcfe" + FOREIGN, "\udcc3", "safe\udcc3", "\udced\udca0\udc80", "ＺｑlarocｑＺ-safe",
+ODD = ["", ".", "..", "...", "/", "../safe", "a/b", "!", "=04safe", ":safe", "a b", " ", "\t", "\n", "safe\n", "\0",
+       "safe\0", "\0safe", "a\0b", FOREIGN, FOREIGN + "\0", "\0" + FOREIGN, "\b" * len(prefix_of(THIEF)) + FOREIGN,
+       "%2e", "*", ".*", "\\", "\"", "'", "{}", "é", "ﬀ", "\u202e", "\udcff", "\udcff\udcfe" + FOREIGN, "\udcc3",
+       "safe\udcc3", "\udced\udca0\udc80", "ＺｑlarocｑＺ-safe",
        prefix_of(VICTIM) + "x", prefix_of(THIEF) + "x", "x" * (LONGEST + 1), "x" * 5000, "y" * 32000, *INTERNAL]
 
 
@@ -63,6 +64,11 @@ def legal(name):
     return name not in ("", ".", "..") and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)
 
 
+def creation(name):
+    """The body of a CreateTopics of one."""
+    return {"Topics": [{"Name": name, "NumPartitions": 1, "ReplicationFactor": 1}]}
+
+
 def attempt(peer, key, version, body):
     """The answer, or None where the connection was closed for it."""
     try:
@@ -74,11 +80,11 @@ def attempt(peer, key, version, body):
 
 @pytest.mark.parametrize("name", ODD, ids=lambda n: ascii(n)[:40])
 def test_no_topic_by_an_odd_name(thief, inside, name):
-    """TOPIC_NAME, add_topic_prefix(): whatever is made is the thief's own by its prefix, and has a name that is legal by itself. In
-    CreateTopics, in Metadata that may create, as the target of Produce, Fetch, DeleteTopics and DescribeConfigs."""
+    """TOPIC_NAME, src/proxy/names.c: whatever is made is the thief's own by its prefix, and has a name that is legal by
+    itself. In CreateTopics, in Metadata that may create, in Produce, Fetch, DeleteRecords, DeleteTopics."""
     before = inside.topics()
     shown = thief.topics()
-    created = attempt(thief, rc.CREATE_TOPICS, 5, {"Topics": [{"Name": name, "NumPartitions": 1, "ReplicationFactor": 1}]})
+    created = attempt(thief, rc.CREATE_TOPICS, 5, creation(name))
     assert created is None or len(created["Topics"]) == 1, "there is no answer for what was asked"
     is_made = created is not None and created["Topics"][0]["ErrorCode"] == 0
     assert not is_made or (legal(name) and len(prefix_of(THIEF) + name) <= LONGEST)
@@ -95,7 +101,8 @@ def test_no_topic_by_an_odd_name(thief, inside, name):
                     (rc.PRODUCE, 7, rc.produce_body(name, rc.batch([b"forged"]))),
                     (rc.PRODUCE, 9, rc.produce_body(name, rc.batch([b"f" * 90000]))),
                     (rc.FETCH, 11, rc.fetch_body(name)),
-                    (rc.DELETE_RECORDS, 1, {"Topics": [{"Name": name, "Partitions": [{"PartitionIndex": 0, "Offset": -1}]}]})):
+                    (rc.DELETE_RECORDS, 1, {"Topics": [
+                        {"Name": name, "Partitions": [{"PartitionIndex": 0, "Offset": -1}]}]})):
                 try:
                     answer = client.call(key, version, body)
                 except RawClosed:
@@ -147,8 +154,7 @@ def test_the_longest_name(thief, inside):
     """Kafka allows 249 characters, the prefix counted: one more is refused as it is without a gateway."""
     room = LONGEST - len(prefix_of(THIEF))
     for length, error in ((room, 0), (room + 1, INVALID_TOPIC), (LONGEST, INVALID_TOPIC), (LONGEST + 1, INVALID_TOPIC)):
-        answer = attempt(thief, rc.CREATE_TOPICS, 5, {"Topics": [
-            {"Name": "n" * length, "NumPartitions": 1, "ReplicationFactor": 1}]})
+        answer = attempt(thief, rc.CREATE_TOPICS, 5, creation("n" * length))
         assert answer["Topics"][0]["ErrorCode"] == error, length
     thief.leader_id("n" * room)
     assert thief.produce("n" * room, [b"x"])[0] == 0
@@ -161,8 +167,7 @@ def test_dots_and_underscores_collide_within_a_tenant_only(thief, victim, inside
     thief.create("a.b_c")
     assert thief.create("a.b_d") and victim.create("a_b.d")
     for taken in ("a_b_c", "a.b.c", "a_b.c"):
-        answer = attempt(thief, rc.CREATE_TOPICS, 5, {"Topics": [
-            {"Name": taken, "NumPartitions": 1, "ReplicationFactor": 1}]})
+        answer = attempt(thief, rc.CREATE_TOPICS, 5, creation(taken))
         assert answer["Topics"][0]["ErrorCode"] == INVALID_TOPIC
         assert "Zq" not in (answer["Topics"][0]["ErrorMessage"] or "")
     assert {t for t in inside.topics() if t.startswith(physical(THIEF, "a"))} == {
@@ -172,7 +177,7 @@ def test_dots_and_underscores_collide_within_a_tenant_only(thief, victim, inside
 @pytest.mark.parametrize("name", INTERNAL)
 def test_internal_topics_have_no_virtual_name(thief, inside, name):
     """A name that clients and tools treat as Kafka's own is no tenant's to give."""
-    answer = attempt(thief, rc.CREATE_TOPICS, 5, {"Topics": [{"Name": name, "NumPartitions": 1, "ReplicationFactor": 1}]})
+    answer = attempt(thief, rc.CREATE_TOPICS, 5, creation(name))
     assert answer is None or answer["Topics"][0]["ErrorCode"] != 0
     assert physical(THIEF, name) not in inside.topics()
 
@@ -183,7 +188,7 @@ def test_prefixes_that_begin_one_another_are_not_loaded(gateway, thief, first, s
     gateway.write_vcluster("one", f"prefix: {first}\nusers: {{a: {{}}}}\n")
     gateway.write_vcluster("two", f"prefix: {second}\nusers: {{a: {{}}}}\n")
     try:
-        told = str(gateway.request("POST", "/admin/config/v1/reload").text) + str(gateway.call("GET", "/admin/config/v1"))
+        told = gateway.request("POST", "/admin/config/v1/reload").text + str(gateway.call("GET", "/admin/config/v1"))
         assert "one.yaml" in told and "two.yaml" in told and "could not be told apart" in told, told
         assert thief.connect().is_served()
     finally:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tenant that sends whatever it likes, against another tenant's sessions, producers, groups and transactions.
 
-Each test says what defends (a row of the table at the end of src/proxy/rules.c, unless it says otherwise) and fails where
-that is gone. The victim is mauve, the attacker is teal; both use raw frames (lib/rawclient.py).
+Each test says what defends (a row of the table at the end of src/proxy/rules.c, unless it says otherwise) and fails
+where that is gone. The victim is mauve, the attacker is teal; both use raw frames (lib/rawclient.py).
 """
 
 import struct
@@ -334,7 +334,7 @@ def sharing(make_gateway, direct):
 
 
 def test_a_shared_topic_to_read_is_only_read(sharing, inside):
-    """`read.only` of an alias: nobody writes, deletes records of, or alters it; not with a producer id of others either."""
+    """`read.only` of an alias: nobody writes to it or deletes its records, under whatever producer id."""
     thief = sharing[1]
     for options in ({}, {"producer_id": 1 << 62, "epoch": 5, "sequence": 0}):
         assert thief.produce("feed", [b"forged"], **options)[0] == 29
@@ -377,7 +377,7 @@ def member(victim, ledger):
     assert answer["ErrorCode"] == 0, answer
     answer_sync = client.call(rc.SYNC_GROUP, 3, {
         "GroupId": GROUP, "GenerationId": answer["GenerationId"], "MemberId": answer["MemberId"],
-        "GroupInstanceId": "desk-1", "Assignments": [{"MemberId": answer["MemberId"], "Assignment": b"\0\0\0\0\0\0\0\0\0\0"}]})
+        "GroupInstanceId": "desk-1", "Assignments": [{"MemberId": answer["MemberId"], "Assignment": bytes(10)}]})
     assert answer_sync["ErrorCode"] == 0
     yield client, answer["MemberId"], answer["GenerationId"]
     client.call(rc.LEAVE_GROUP, 4, {"GroupId": GROUP, "Members": [
@@ -404,8 +404,9 @@ def test_a_foreign_member_cannot_be_played(thief, victim, member, name):
             **{k: v for k, v in who.items() if k != "GenerationId"}, "GenerationIdOrMemberEpoch": generation,
             "Topics": [{"Name": TOPIC, "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 0}]}]})
         assert commit["Topics"][0]["Partitions"][0]["ErrorCode"] != 0
-        for leaving in ({"MemberId": number, "GroupInstanceId": "desk-1"}, {"MemberId": "", "GroupInstanceId": "desk-1"}):
-            client.call(rc.LEAVE_GROUP, 4, {"GroupId": name, "Members": [leaving]})
+        for leaving in (number, ""):
+            client.call(rc.LEAVE_GROUP, 4, {"GroupId": name, "Members": [
+                {"MemberId": leaving, "GroupInstanceId": "desk-1"}]})
     assert is_in(member)
     assert victim.committed(GROUP, TOPIC) == 1
 
@@ -492,8 +493,8 @@ def joined(peer, group, names, version=5):
 
 
 def test_a_subscription_names_ones_own_topics(thief, inside, ledger):
-    """src/proxy/embedded.c: the broker reads subscriptions, and keeps the offsets of who is subscribed. To it every name in one,
-    foreign or not, is the thief's own."""
+    """src/proxy/embedded.c: the broker reads subscriptions, and keeps the offsets of who is subscribed. To it every
+    name in one, foreign or not, is the thief's own."""
     names = [TOPIC, physical(VICTIM, TOPIC), "own"]
     group = "subscribed"
     client, member = joined(thief, group, names)

@@ -3,8 +3,8 @@
 asked for everything: nothing that was planted is in any byte that the gateway sends.
 
 The cluster is one of its own: two brokers with odd ids on an odd address, in directories, racks and under principals
-with the secret in their names, with an authorizer, with topics, groups, transactions, configs and ACLs of others. One JVM
-for each broker, so that one can be stopped: see the tests of followers.
+with the secret in their names, with an authorizer, with topics, groups, transactions, configs and ACLs of others. One
+JVM for each broker, so that one can be stopped: see the tests of followers.
 """
 
 import base64
@@ -60,12 +60,14 @@ def inside(cluster):
         peer.commit(name, f"{SECRET}-topic", 1)
     peer.producer(f"{SECRET}-txn")
     peer.connect().call(rc.CREATE_ACLS, 3, {"Creations": [
-        {"ResourceType": t, "ResourceName": f"{SECRET}-acl", "ResourcePatternType": p, "Principal": f"User:{SECRET}-principal",
-         "Host": "*", "Operation": 3, "PermissionType": 3} for t in (2, 3) for p in (3, 4)]})
+        {"ResourceType": t, "ResourceName": f"{SECRET}-acl", "ResourcePatternType": p,
+         "Principal": f"User:{SECRET}-principal", "Host": "*", "Operation": 3, "PermissionType": 3}
+        for t in (2, 3) for p in (3, 4)]})
     for kind, name, key, value in ((16, f"{SECRET}-metrics", "interval.ms", "60000"),
                                    (32, f"{SECRET}-group", "consumer.session.timeout.ms", "47123")):
-        peer.connect().call(rc.INCREMENTAL_ALTER_CONFIGS, 1, {"Resources": [{
-            "ResourceType": kind, "ResourceName": name, "Configs": [{"Name": key, "ConfigOperation": 0, "Value": value}]}]})
+        peer.connect().call(rc.INCREMENTAL_ALTER_CONFIGS, 1, {"Resources": [
+            {"ResourceType": kind, "ResourceName": name,
+             "Configs": [{"Name": key, "ConfigOperation": 0, "Value": value}]}]})
     other = peer.create(world.physical(OTHER, f"{SECRET}-others"))  # another tenant's
     peer.produce(other, [f"{SECRET}-record".encode()])
     peer.commit(other, other, 1)
@@ -105,8 +107,8 @@ def needles(cluster, inside):
     """{what: bytes} of everything that must not be in an answer."""
     found = {"the secret": SECRET.encode(), "the secret in small letters": SECRET.lower().encode(),
              "the secret in UTF-16": SECRET.encode("utf-16-be"), "the retention": RETENTION.encode(),
-             "the cluster id": CLUSTER_ID.encode(), "the host": HOST.encode(), "the host as bytes": bytes(map(int, HOST.split("."))),
-             "a directory": cluster.directory.encode()}
+             "the cluster id": CLUSTER_ID.encode(), "the host": HOST.encode(),
+             "the host as bytes": bytes(map(int, HOST.split("."))), "a directory": cluster.directory.encode()}
     for shift in range(3):
         encoded = base64.b64encode(b"x" * shift + SECRET.encode() + b"yyy")
         found[f"the secret in base64, {shift}"] = encoded[4 if shift else 0:8]
@@ -140,11 +142,12 @@ class Filler:
         by_name = {"Topic": TOPIC, "TopicName": TOPIC, "TopicNames": TOPIC, "Key": GROUP, "CoordinatorKeys": GROUP,
                    "ResourceName": TOPIC, "ProtocolType": "consumer", "ClientSoftwareName": "raw", "MemberId": "",
                    "ClientSoftwareVersion": "1", "ConfigurationKeys": "retention.ms", "Host": "*", "HostFilter": None,
-                   "StatesFilter": "Empty", "TypesFilter": "classic", "StateFilters": "Ongoing", "PrincipalFilter": None,
-                   "Principal": "User:sa", "TransactionalIdPattern": ".*", "ResourceNameFilter": None,
+                   "StatesFilter": "Empty", "TypesFilter": "classic", "StateFilters": "Ongoing",
+                   "PrincipalFilter": None, "Principal": "User:sa", "TransactionalIdPattern": ".*",
+                   "ResourceNameFilter": None,
                    "Groups": GROUP, "GroupsNames": GROUP, "TransactionalIds": TXN, "RackId": "r"}
-        found = names.get(field.entity, by_name.get(field.name, "retention.ms" if field.path.startswith("Resources.Configs")
-                                                    else "range"))
+        otherwise = "retention.ms" if field.path.startswith("Resources.Configs") else "range"
+        found = names.get(field.entity, by_name.get(field.name, otherwise))
         if found in (TOPIC, GROUP, TXN):
             if self.foreign:
                 return self.foreign
@@ -299,9 +302,9 @@ def test_who_asks_by_the_secret_hears_only_himself(make_gateway, cluster, inside
 
 def acls(client, **filters):
     """What DescribeAcls of everything shows, as a list of (type, name, pattern, principal)."""
-    answer = client.call(rc.DESCRIBE_ACLS, 3, {"ResourceTypeFilter": 1, "ResourceNameFilter": None, "PatternTypeFilter": 1,
-                                               "PrincipalFilter": None, "HostFilter": None, "Operation": 1,
-                                               "PermissionType": 1, **filters})
+    answer = client.call(rc.DESCRIBE_ACLS, 3, {
+        "ResourceTypeFilter": 1, "ResourceNameFilter": None, "PatternTypeFilter": 1, "PrincipalFilter": None,
+        "HostFilter": None, "Operation": 1, "PermissionType": 1, **filters})
     return sorted((r["ResourceType"], r["ResourceName"], r["PatternType"], a["Principal"])
                   for r in answer["Resources"] for a in r["Acls"])
 
@@ -336,7 +339,8 @@ def test_no_acl_on_what_is_not_ones_own(inside, mine):
         return
     before = set(acls(inside.connect()))
     for kind, pattern, name, principal in itertools.product(
-            (1, 2, 3, 4, 5, 6, 7), (0, 1, 2, 3, 4), ("*", "kafka-cluster", "", "q", "Zq"), ("User:*", "User:ANONYMOUS", "User:sa")):
+            (1, 2, 3, 4, 5, 6, 7), (0, 1, 2, 3, 4), ("*", "kafka-cluster", "", "q", "Zq"),
+            ("User:*", "User:ANONYMOUS", "User:sa")):
         try:
             client.call(rc.CREATE_ACLS, 3, {"Creations": [
                 {"ResourceType": kind, "ResourceName": name, "ResourcePatternType": pattern, "Principal": principal,

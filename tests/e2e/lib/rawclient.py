@@ -25,7 +25,8 @@ UNKNOWN = codec.UNKNOWN
 
 (PRODUCE, FETCH, LIST_OFFSETS, METADATA, OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, JOIN_GROUP, HEARTBEAT,
  LEAVE_GROUP, SYNC_GROUP, DESCRIBE_GROUPS, LIST_GROUPS) = (0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16)
-API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS, INIT_PRODUCER_ID, OFFSET_FOR_LEADER_EPOCH = 18, 19, 20, 21, 22, 23
+API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS = 18, 19, 20, 21
+INIT_PRODUCER_ID, OFFSET_FOR_LEADER_EPOCH = 22, 23
 ADD_PARTITIONS_TO_TXN, ADD_OFFSETS_TO_TXN, END_TXN, TXN_OFFSET_COMMIT = 24, 25, 26, 28
 DESCRIBE_ACLS, CREATE_ACLS, DELETE_ACLS, DESCRIBE_CONFIGS, ALTER_CONFIGS, DESCRIBE_LOG_DIRS = 29, 30, 31, 32, 33, 35
 CREATE_PARTITIONS, DELETE_GROUPS, ELECT_LEADERS, INCREMENTAL_ALTER_CONFIGS = 37, 42, 43, 44
@@ -174,5 +175,5 @@ def produced(answer):
 
 def fetch_body(topic=None, offset=0, partition=0, **more):
     """The body of a Fetch of one partition, or of none."""
-    topics = [] if topic is None else [{"Topic": topic, "Partitions": [{"Partition": partition, "FetchOffset": offset}]}]
-    return {"Topics": topics, **more}
+    partitions = [{"Partition": partition, "FetchOffset": offset}]
+    return {"Topics": [] if topic is None else [{"Topic": topic, "Partitions": partitions}], **more}
