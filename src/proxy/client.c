@@ -314,6 +314,14 @@ fetch_limit(const struct client *c)
 }
 
 void
+client_producer_owner(const struct client *c, struct producer_owner *owner)
+{
+	const struct world *world = c->w->world;
+
+	*owner = (struct producer_owner){c->vc->name, world->keys, world->keys_count};
+}
+
+void
 client_context(struct client *c, struct rewrite_context *cx)
 {
 	int64_t request_bytes = settings_of(c)->request_bytes;
@@ -331,6 +339,7 @@ client_context(struct client *c, struct rewrite_context *cx)
 	    .whole_bytes = (int32_t)(request_bytes < INT32_MAX ? request_bytes : INT32_MAX),
 	};
 	names_init(&cx->names, c->vc);
+	client_producer_owner(c, &cx->producers);
 }
 
 static void
@@ -636,6 +645,8 @@ check_head(struct client *c, struct head *head)
 		refuse(c, "request.unsupported", head, "a version that is not offered");
 		return false;
 	}
+	if (api_has_version(head->api, head->version))
+		worker_record_api(c->w, head->key, head->version);
 	return true;
 }
 

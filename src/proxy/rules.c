@@ -58,6 +58,7 @@ put_physical(struct rewriter *rw, const struct walk_item *item, const struct nam
 			       "a length of %zu bytes leaves no room for a longer one",
 			       item->size - item->length);
 	rw_replace_string(rw, item, name->head, name->head_length, name->keep);
+	rw->guards_batches = name->is_alias && rw->key == KA_Produce;
 	if (name->is_alias)
 		note_alias(rw);
 	return !rw->promise_waits || rw_promise(rw, item, 0);
@@ -183,7 +184,7 @@ resource_to_virtual(struct rewriter *rw, const struct walk_item *item)
 	if (rw->resource_type != RESOURCE_TOPIC)
 		return rw_drop_element(rw, item);
 	name = names_to_virtual(&rw->cx->names, item->value, item->length);
-	if (name.resource_type == 0)
+	if (name.resource_type == 0 || rw->resource_type_at == NULL) /* a list: none was refused */
 		return to_virtual(rw, item);
 	*rw->resource_type_at = (uint8_t)name.resource_type;
 	return put_virtual(rw, item, &name);

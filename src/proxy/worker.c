@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -485,18 +486,58 @@ run_worker(void *arg)
 	return NULL;
 }
 
-static void
-open_recording(struct worker_state *w)
+static int
+open_record(const char *path, const char *why)
 {
-	const char *path = getenv("TURNOUT_RECORD");
+	if (path == NULL || path[0] == '\0')
+		return -1;
+	log_warn("record", KV_STR("file", path), KV_STR("why", why));
+	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+}
 
+static void
+open_recordings(struct worker_state *w)
+{
 	w->record_fd =
-	    path == NULL ? -1 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (path != NULL)
-		log_warn(
-		    "record", KV_STR("file", path),
-		    KV_STR("why",
-			   "TURNOUT_RECORD is set: every byte sent to clients is written there"));
+	    open_record(getenv("TURNOUT_RECORD"),
+			"TURNOUT_RECORD is set: every byte sent to clients is written there");
+	w->apis_fd =
+	    open_record(getenv("TURNOUT_RECORD_APIS"),
+			"TURNOUT_RECORD_APIS is set: APIs that clients use are written there");
+}
+
+void
+worker_record_api(struct worker_state *w, int key, int version)
+{
+	uint32_t bit = UINT32_C(1) << (version & 31);
+	char line[32];
+	int length;
+
+	if (w->apis_fd < 0 || (w->apis_seen[key] & bit) != 0)
+		return;
+	w->apis_seen[key] |= bit;
+	length = snprintf(line, sizeof(line), "%d,%d\n", key, version);
+	if (write(w->apis_fd, line, (size_t)length) != length)
+		log_error("record.failed", KV_STR("why", strerror(errno)));
+}
+
+static void
+close_recordings(struct worker_state *w)
+{
+	if (w->record_fd >= 0)
+		close(w->record_fd);
+	if (w->apis_fd >= 0)
+		close(w->apis_fd);
+}
+
+void
+worker_draw_producers(struct worker_state *w)
+{
+	uint32_t random = 0;
+
+	ENSURE(getrandom(&random, sizeof(random), 0) == sizeof(random));
+	w->producer_instance = random >> (32 - PRODUCER_INSTANCE_BITS);
+	w->producer_count = 0;
 }
 
 struct worker *
@@ -504,7 +545,6 @@ worker_start(unsigned index, struct loop *control, struct world *world, struct e
 {
 	struct worker *worker = mem_zalloc(sizeof(*worker));
 	struct worker_state *w = &worker->state;
-	uint32_t random = 0;
 	int status;
 
 	w->index = index;
@@ -515,10 +555,9 @@ worker_start(unsigned index, struct loop *control, struct world *world, struct e
 	list_init(&w->holds);
 	list_init(&w->listeners);
 	list_init(&w->lingering);
+	open_recordings(w);
 	list_init(&w->muted);
-	open_recording(w);
-	ENSURE(getrandom(&random, sizeof(random), 0) == sizeof(random));
-	w->producer_instance = random & 0xffffff;
+	worker_draw_producers(w);
 	loop_timer_init(&w->sweep, w->loop, on_sweep, w);
 	loop_timer_start(&w->sweep, SWEEP_MS, SWEEP_MS);
 	loop_timer_init(&w->wake, w->loop, throttle_wake, w);
@@ -544,8 +583,7 @@ worker_stop(struct worker **worker)
 	pthread_join((*worker)->thread, NULL);
 	loop_free(&w->loop);
 	world_unref(&w->world);
-	if (w->record_fd >= 0)
-		close(w->record_fd);
+	close_recordings(w);
 	free(*worker);
 	*worker = NULL;
 }
