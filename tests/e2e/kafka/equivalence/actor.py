@@ -132,6 +132,9 @@ class Actor:
         """Carries out one step; returns what came of it, normalised."""
         try:
             answer = self.plain(step.api, self.resolve(step.fields), step.back)
+            if answer is None:
+                # Nothing says what became of it, but the next answer comes after it, and a refused one ends it all.
+                self.plain("Metadata", {"topics": []})
         except wire.RawClosed:
             return "the connection was closed"
         told = normal(answer, step.api, self)

@@ -34,10 +34,6 @@ def _own(value, actor):
     return [entry for entry in value if actor.owns(next(entry[key] for key in LISTED if key in entry))]
 
 
-def _topics(value, _actor):
-    return [entry for entry in value if entry["resource_type"] == 2]
-
-
 LISTED = ("name", "group_id", "transactional_id")
 RULES = [
     (r".*\.throttle_time_ms", _gone, "timing"),
@@ -57,8 +53,6 @@ RULES = [
     (r"Metadata\.topics|ListGroups\.groups|ListTransactions\.transaction_states", _own,
      "the brokers show what all tenants have"),
     (r".*\.(cluster_|topic_)?authorized_operations", _gone, "what the gateway's account may do there is not the tenant's"),
-    (r"(DescribeConfigs\.results|(Incremental)?AlterConfigs\.responses)", _topics,
-     "a tenant has configs of topics only, and gets no answer for other resources"),
     (r"Fetch\.responses\.partitions\.records", lambda value, actor: actor.records(value), "producer ids in batches"),
 ]
 _COMPILED = [(re.compile(pattern), change) for pattern, change, _why in RULES]

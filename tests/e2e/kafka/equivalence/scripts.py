@@ -89,7 +89,7 @@ def describe_topic_partitions():
 @api("DescribeConfigs")
 def describe_configs():
     keys = st.none() | st.lists(st.sampled_from(["retention.ms", "cleanup.policy", "no.such.key"]), max_size=2)
-    resource = fields(resource_type=st.sampled_from([2, 2, 2, 99]), resource_name=ANY_TOPIC, configuration_keys=keys)
+    resource = fields(resource_type=2, resource_name=ANY_TOPIC, configuration_keys=keys)
     return fields(resources=some(resource), include_synonyms=st.booleans(), include_documentation=FLAG)
 
 
@@ -97,14 +97,14 @@ def describe_configs():
 def incremental_alter_configs():
     config = st.tuples(ALTERED_CONFIG, st.sampled_from([0, 0, 1, 2, 3, 9])).map(
         lambda c: {"name": c[0][0], "value": c[0][1], "config_operation": c[1]})
-    resource = fields(resource_type=st.sampled_from([2, 2, 2, 99]), resource_name=ANY_TOPIC, configs=some(config))
+    resource = fields(resource_type=2, resource_name=ANY_TOPIC, configs=some(config))
     return fields(resources=some(resource), validate_only=FLAG)
 
 
 @api("AlterConfigs")
 def alter_configs():
     config = ALTERED_CONFIG.map(lambda c: {"name": c[0], "value": c[1]})
-    resource = fields(resource_type=st.just(2), resource_name=ANY_TOPIC, configs=some(config))
+    resource = fields(resource_type=2, resource_name=ANY_TOPIC, configs=some(config))
     return fields(resources=some(resource), validate_only=FLAG)
 
 

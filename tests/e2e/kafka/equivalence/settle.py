@@ -115,9 +115,6 @@ def _produced(actor, step, answer):
                 p["error_code"] == 0 for t in answer["responses"] for p in t["partition_responses"])
             if batch.producer is not None and good and batch.shift == 0:
                 actor.sequences[key] = actor.sequences.get(key, 0) + len(batch.values)
-            if answer is None:
-                # Nothing says when it is there: a request on the same connection comes after it.
-                shown(actor, actor.physical(batch.topic))
 
 
 def _added(actor, step, answer):
