@@ -100,7 +100,7 @@ public class KafkaGolden {
     Object value(String name, Type type, int depth) {
         boolean compound = type.isArray() && type.arrayElementType().get() instanceof Schema;
         if (type.isNullable() && (kind != Kind.rich && !(kind == Kind.thin && compound)
-                || kind == Kind.rich && !compound && oneIn(8)))
+                || kind == Kind.rich && !compound && !(type instanceof Schema) && oneIn(8)))
             return null;
         if (type.isArray())
             return array(name, type.arrayElementType().get(), depth);
@@ -134,12 +134,13 @@ public class KafkaGolden {
         switch (name) {
             case "acks": return random.nextInt(3) - 1;
             case "key_type": return random.nextInt(2);
-            case "resource_type": return pick(2, 32, 4);
+            case "resource_type": case "resource_types": return pick(2, 32, 4);
             case "port": return 9092 + random.nextInt(3);
             case "error_code": case "partition_error_code": case "topic_config_error_code":
                 return oneIn(2) ? 0 : random.nextInt(134);
             case "node_id": case "broker_id": case "leader_id": case "controller_id": case "broker_ids":
             case "replica_nodes": case "isr_nodes": case "offline_replicas": case "preferred_read_replica":
+            case "replicas": case "adding_replicas": case "removing_replicas": case "eligible_leader_replicas": case "last_known_elr":
                 return pick(1, 2, 3, 3, 9, -1);
             default:
                 return pick(0L, 1L, -1L, (long) random.nextInt(100), random.nextLong(max), max, -max - 1);
@@ -152,7 +153,7 @@ public class KafkaGolden {
         switch (name) {
             case "topic": case "name": case "topic_names": case "group_id": case "groups": case "groups_names":
             case "transactional_id": case "v3_and_below_transactional_id": case "key": case "coordinator_keys":
-            case "resource_name": case "topics":
+            case "resource_name": case "topics": case "topic_name": case "transactional_ids":
                 String word = pick("users", "orders", "a.b_c-9", "x".repeat(119 + random.nextInt(12)));
                 return request ? word : pick("teamA", "teamA", "teamA", "teamB") + word;
             case "host": case "client_host": return "kafka" + (1 + random.nextInt(3)) + ".backend.example";

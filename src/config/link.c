@@ -305,27 +305,13 @@ alias_fault(struct loading *l, size_t index, const struct alias *alias, const ch
 			   text);
 }
 
-/* So that nobody waits for a topic that never shows; the rest of the files comes first. */
-static void
-warn_of_aliases(struct loading *l, size_t index)
-{
-	const struct vcluster *vc = &l->vclusters[index];
-	const struct node *topics = node_child(l->vcluster_roots[index], "topics");
-	struct reader r = {.arena = l->scratch, .faults = l->faults, .file = vc->file};
-
-	if (vc->aliases_count > 0 && topics != NULL && faults_errors(l->faults) == 0)
-		read_fault_key(
-		    &r, FAULT_WARNING, topics, "topics",
-		    "aliases are checked but not served by this version: the tenant does "
-		    "not see them");
-}
-
 /* A physical topic must have one name only for a tenant: answers are renamed by it. */
 static void
 link_aliases(struct loading *l, size_t index)
 {
-	const struct vcluster *vc = &l->vclusters[index];
-	const struct alias **sorted = arena_array(l->scratch, vc->aliases_count, sizeof(*sorted));
+	struct vcluster *vc = &l->vclusters[index];
+	const struct alias **sorted =
+	    arena_array(l->snap->arena, vc->aliases_count, sizeof(*sorted));
 	size_t count = 0;
 
 	for (size_t i = 0; i < vc->aliases_count; i++) {
@@ -335,19 +321,25 @@ link_aliases(struct loading *l, size_t index)
 			continue;
 		sorted[count++] = alias;
 		if (begins_with(canonical(l, alias->physical), "__"))
-			alias_fault(l, index, alias, "is a topic of Kafka itself");
+			alias_fault(
+			    l, index, alias,
+			    "is a topic of Kafka itself, which no tenant may have: name another");
 		else if (begins_with(canonical(l, alias->physical), canonical(l, vc->prefix)))
 			alias_fault(l, index, alias,
 				    "begins with the tenant's own prefix: the tenant sees it "
-				    "without an alias");
+				    "without an alias; take this one out");
 	}
 	qsort(sorted, count, sizeof(*sorted), compare_physical);
 	for (size_t i = 1; i < count; i++) {
 		if (strcmp(sorted[i]->physical, sorted[i - 1]->physical) == 0)
-			alias_fault(l, index, sorted[i],
-				    arena_printf(l->scratch, "%s is that of %s too: one alias each",
-						 sorted[i]->physical, sorted[i - 1]->topic));
+			alias_fault(
+			    l, index, sorted[i],
+			    arena_printf(l->scratch,
+					 "%s is that of %s too: a tenant can have it under one "
+					 "name only; take one out",
+					 sorted[i]->physical, sorted[i - 1]->topic));
 	}
+	vc->aliases_by_physical = sorted;
 }
 
 void
@@ -377,10 +369,8 @@ link_all(struct loading *l)
 		link_logicals(l);
 	link_prefixes(l);
 	for (size_t i = 0; i < l->vclusters_count; i++) {
-		if (l->vcluster_roots[i] != NULL) {
+		if (l->vcluster_roots[i] != NULL)
 			link_aliases(l, i);
-			warn_of_aliases(l, i);
-		}
 		config_cluster_id(l->snap->settings.cluster_id, l->vclusters[i].name,
 				  l->vclusters[i].cluster_id);
 	}

@@ -116,6 +116,7 @@ struct vcluster {
 	size_t users_count;
 	const struct alias *aliases; /* sorted by topic */
 	size_t aliases_count;
+	const struct alias *const *aliases_by_physical; /* the same, sorted by physical */
 	const char *file;
 	char cluster_id[23]; /* the Kafka cluster id shown to clients: 22 base64url characters, from
 			      * settings.cluster_id and the name, stable for ever */

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "ctl/control.h"
 #include "ctl/state.h"
+#include "kafka/kafka_ids.h"
 
 struct publication {
 	struct list node;
@@ -50,6 +51,8 @@ build_route(struct route *route, struct world *world, struct ctl *ctl, const cha
 	member = fleet_find(&ctl->fleet, track->cluster);
 	if (member == NULL)
 		return;
+	route->lists_topics =
+	    member->apis_known && member->apis[KA_DescribeTopicPartitions].max >= 0;
 	/* A broker whose port cannot be listened for is one that clients cannot be told of. */
 	route->slots_count =
 	    member->slots_count < world->vnodes ? member->slots_count : world->vnodes;

@@ -8,8 +8,8 @@
 #include "kafka/kafka_ids.h"
 
 const struct api kafka_apis[] = {
-#define A(name, policy, flags, min, max, advertise_min, why)                                       \
-	{KA_##name, API_##policy, flags, min, max, advertise_min, why},
+#define A(name, policy, operation, flags, min, max, advertise_min, why)                            \
+	{KA_##name, API_##policy, OPERATION_##operation, flags, min, max, advertise_min, why},
 #include "kafka/apis.def"
 };
 const size_t kafka_apis_count = sizeof(kafka_apis) / sizeof(kafka_apis[0]);
@@ -24,6 +24,24 @@ static const uint8_t rows[KA_COUNT] = {
 #define A(name, ...) [KA_##name] = 1 + ROW_##name,
 #include "kafka/apis.def"
 };
+
+const struct api_denial kafka_denials[] = {
+#define D(key, name, why) {key, #name, why},
+#include "kafka/apis.def"
+};
+const size_t kafka_denials_count = sizeof(kafka_denials) / sizeof(kafka_denials[0]);
+
+const char *
+api_denied(int key, const char **name)
+{
+	for (size_t i = 0; i < kafka_denials_count; i++) {
+		if (kafka_denials[i].key != key)
+			continue;
+		*name = kafka_denials[i].name;
+		return kafka_denials[i].why;
+	}
+	return NULL;
+}
 
 const struct api *
 api_find(int key)

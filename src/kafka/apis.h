@@ -16,6 +16,14 @@ enum api_policy {
 			(InitProducerId, KIP-98) */
 };
 
+/* What a user must be allowed to do; DESCRIBE is allowed to everybody. */
+enum operation {
+	OPERATION_DESCRIBE = 0,
+	OPERATION_READ = 1 << 0,
+	OPERATION_WRITE = 1 << 1,
+	OPERATION_ADMIN = 1 << 2,
+};
+
 enum api_flags {
 	API_BEFORE_AUTH = 1 << 0,     /* legal before SASL has finished */
 	API_STREAM_REQUEST = 1 << 1,  /* a large request is forwarded as it arrives (Produce) */
@@ -24,9 +32,10 @@ enum api_flags {
 
 struct api {
 	int16_t key;
-	uint8_t policy; /* enum api_policy */
-	uint8_t flags;  /* enum api_flags */
-	int16_t min;    /* versions that the gateway can handle */
+	uint8_t policy;    /* enum api_policy */
+	uint8_t operation; /* enum operation */
+	uint8_t flags;     /* enum api_flags */
+	int16_t min;       /* versions that the gateway can handle */
 	int16_t max;
 	int16_t advertise_min; /* what ApiVersions says; 0 for Produce, see KAFKA-18659 */
 	const char
@@ -36,8 +45,22 @@ struct api {
 extern const struct api kafka_apis[];
 extern const size_t kafka_apis_count;
 
+/* An API that is neither advertised nor forwarded, and why. */
+struct api_denial {
+	int key;
+	const char *name;
+	const char *why;
+};
+
+extern const struct api_denial kafka_denials[];
+extern const size_t kafka_denials_count;
+
 /* The row of an API key, or NULL where the gateway does not offer it. */
 const struct api *api_find(int key);
+
+/* Why an API is denied, with its name (also of ones that the field table does not know); NULL where
+ * it is not. */
+const char *api_denied(int key, const char **name);
 
 static inline bool
 api_has_version(const struct api *api, int version)

@@ -141,20 +141,37 @@ encode_run(struct encoder *e, uint16_t first, uint16_t count)
 		bytes_add_u8(e->out, 0);
 }
 
-void
-encode_message(const struct kafka_message *message, int version, encode_fn fn, void *arg,
-	       struct bytes *out)
+static struct encoder
+encoder_of(const struct kafka_message *message, int version, encode_fn fn, void *arg,
+	   struct bytes *out)
 {
-	struct encoder e = {
+	ENSURE(kafka_versions_has(message->versions, version));
+	return (struct encoder){
 	    .version = version,
 	    .flexible = kafka_versions_has(message->flexible, version),
 	    .fn = fn,
 	    .arg = arg,
 	    .out = out,
 	};
+}
 
-	ENSURE(kafka_versions_has(message->versions, version));
+void
+encode_message(const struct kafka_message *message, int version, encode_fn fn, void *arg,
+	       struct bytes *out)
+{
+	struct encoder e = encoder_of(message, version, fn, arg, out);
+
 	encode_run(&e, message->field, message->fields);
+}
+
+void
+encode_part(const struct kafka_message *message, int version, uint16_t field, encode_fn fn,
+	    void *arg, struct bytes *out)
+{
+	struct encoder e = encoder_of(message, version, fn, arg, out);
+
+	ENSURE(field >= message->field && field < message->field + message->fields);
+	encode_field(&e, field);
 }
 
 struct header {

@@ -36,3 +36,6 @@ void encode_request(int key, int version, int32_t correlation_id, const char *cl
 		    encode_fn fn, void *arg, struct bytes *out);
 void encode_response(int key, int version, int32_t correlation_id, encode_fn fn, void *arg,
 		     struct bytes *out);
+/* Appends one top-level field of a message as it stands there, an array with its count. */
+void encode_part(const struct kafka_message *message, int version, uint16_t field, encode_fn fn,
+		 void *arg, struct bytes *out);

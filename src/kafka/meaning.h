@@ -15,11 +15,13 @@ enum meaning {
 	MEANING_ERROR_MESSAGE,    /* free text of a broker: replaced by the static text of the error
 				     code */
 	MEANING_TOPIC_NAME,       /* virtual <-> physical by the vcluster's prefix */
+	MEANING_CURSOR_TOPIC,     /* as TOPIC_NAME; a foreign one makes the struct around it null */
 	MEANING_TOPIC_ID,         /* zeroed: no topic id reaches a client (protocol.md 2b) */
 	MEANING_GROUP_ID,         /* prefix */
 	MEANING_TRANSACTIONAL_ID, /* prefix */
-	MEANING_COORDINATOR_KEY,  /* group or transactional id: prefix either way */
-	MEANING_COORDINATOR_TYPE, /* 0 group, 1 transaction; another type is refused */
+	MEANING_TRANSACTIONAL_ID_PATTERN, /* a regular expression, confined to the prefix */
+	MEANING_COORDINATOR_KEY,          /* group or transactional id: prefix either way */
+	MEANING_COORDINATOR_TYPE,         /* 0 group, 1 transaction; another type is refused */
 	MEANING_NODE_ID,   /* leader, replica, controller: broker id <-> vnode id; negative is left
 			    * alone;   unknown becomes -1, or is dropped from an array of ids */
 	MEANING_BROKER_ID, /* names the broker whose HOST and PORT follow in the same struct;
@@ -35,6 +37,7 @@ enum meaning {
 				 */
 	MEANING_FETCH_SESSION_ID,    /* 0 both ways: fetches are sessionless (protocol.md 2b) */
 	MEANING_FETCH_SESSION_EPOCH, /* -1 in requests */
+	MEANING_FETCH_MAX_BYTES,     /* lowered where the answer cannot be streamed (aliases) */
 	MEANING_CLUSTER_ID,          /* the vcluster's own cluster id */
 	MEANING_AUTHORIZED_OPS,      /* INT32_MIN, "omitted": the bits would describe the gateway's
 					principal */
@@ -43,13 +46,20 @@ enum meaning {
 	MEANING_RESOURCE_TYPE, /* config resource type, precedes RESOURCE_NAME in its struct */
 	MEANING_RESOURCE_NAME, /* topic or group name by RESOURCE_TYPE; other types: the element is
 				  dropped */
+	MEANING_LISTED_TYPE,   /* what kinds of config resources are asked for: topics and groups */
+	MEANING_LISTED_NAME,   /* topic or group name, the type of which follows */
 	MEANING_EMBEDDED_PROTOCOL, /* consumer protocol bytes: opaque between clients for now,
 				      passes */
 	MEANING_DROP_TAG, /* a tagged field that is never passed on (endpoints, cluster id, replica
 			     state) */
-	MEANING_ACKS,     /* Produce: 0 means that no response will come */
-	MEANING_SECRET,   /* credentials: never printed, never logged */
-	MEANING_RECORDS,  /* record batches: passed by reference, never read */
+	MEANING_LOG_DIR,  /* a directory of a broker: a number in the order of the answer */
+	MEANING_IS_CORDONED,   /* is a disk closed to new partitions (KIP-1066): false */
+	MEANING_VOLUME_BYTES,  /* size of a broker's disk: -1, unknown (KIP-827) */
+	MEANING_ACKS,          /* Produce: 0 means that no response will come */
+	MEANING_AUTO_CREATION, /* may a topic that is named be created: not where "all" was asked
+				  for */
+	MEANING_SECRET,        /* credentials: never printed, never logged */
+	MEANING_RECORDS,       /* record batches: passed by reference, never read */
 	MEANING_COUNT,
 };
 

@@ -18,6 +18,7 @@
 #include "kafka/kafka_ids.h"
 #include "kafka/schema.h"
 #include "net/socket.h"
+#include "proxy/lookup.h"
 #include "proxy/worker_state.h"
 
 /* Frame size, API key and version, correlation id: what decides about a request. */
@@ -73,6 +74,7 @@ client_free(void *arg)
 
 	while ((node = list_pop(&c->pending)) != NULL)
 		pending_free(CONTAINER_OF(node, struct pending, node));
+	asking_drop(c);
 	rewrite_free(&c->request.rw);
 	rewrite_free(&c->response.rw);
 	world_unref(&c->request.world);
@@ -161,8 +163,8 @@ is_reading(const struct client *c)
 static bool
 may_read(const struct client *c)
 {
-	return is_alive(c) && !c->is_waiting && is_reading(c) &&
-	       c->up.out.bytes < (size_t)settings_of(c)->buffer_bytes &&
+	return is_alive(c) && !c->is_waiting && c->asking.state == ASKING_NOTHING &&
+	       is_reading(c) && c->up.out.bytes < (size_t)settings_of(c)->buffer_bytes &&
 	       c->pending_count < PENDING_MAX;
 }
 
@@ -280,6 +282,8 @@ refuse(struct client *c, const char *event, const struct head *head, const char 
 void
 client_context(struct client *c, struct rewrite_context *cx)
 {
+	int64_t request_bytes = settings_of(c)->request_bytes;
+
 	*cx = (struct rewrite_context){
 	    .prefix = c->vc->prefix,
 	    .prefix_length = strlen(c->vc->prefix),
@@ -288,7 +292,9 @@ client_context(struct client *c, struct rewrite_context *cx)
 	    .cluster_id = c->vc->cluster_id,
 	    .port_start = (int32_t)settings_of(c)->port_start,
 	    .scratch = &c->scratch,
+	    .whole_bytes = (int32_t)(request_bytes < INT32_MAX ? request_bytes : INT32_MAX),
 	};
+	names_init(&cx->names, c->vc);
 }
 
 static void
@@ -303,11 +309,35 @@ answer_locally(struct client *c, const struct head *head, struct bytes *answer)
 	emit_ready(c);
 }
 
+void
+client_ask(struct client *c, int key, int version, int32_t correlation_id,
+	   const struct bytes *frame)
+{
+	struct buf *buf = buf_new(frame->length);
+	struct segs segs = {0};
+
+	memcpy(buf->data, frame->data, frame->length);
+	segs_add(&segs, buf, buf->data, frame->length);
+	buf_unref(&buf);
+	pending_add(c, key, version, correlation_id, false)->is_ours = true;
+	c->up.is_silent = false;
+	upstream_send(c, &segs);
+	segs_free(&segs);
+}
+
 /* A Produce with acks=0 is never answered; everything else is. */
 static bool
 owes_answer(const struct rewriter *rw)
 {
 	return rw->key != 0 || rw->acks != 0;
+}
+
+/* What its answer has to be treated like. */
+static void
+note_answer(struct pending *p, const struct rewriter *rw)
+{
+	p->is_whole = rw->named_alias;
+	p->is_expanded = rw->is_expanded;
 }
 
 /* A request goes out: notes what the broker owes for it. */
@@ -316,7 +346,7 @@ note_request(struct client *c, const struct rewriter *rw, int32_t correlation_id
 {
 	c->up.is_silent = !owes_answer(rw);
 	if (owes_answer(rw))
-		pending_add(c, rw->key, rw->version, correlation_id, false);
+		note_answer(pending_add(c, rw->key, rw->version, correlation_id, false), rw);
 }
 
 static void
@@ -326,6 +356,7 @@ forward_frame(struct client *c, const struct head *head, const uint8_t *frame)
 	struct rewriter *rw = &c->request.rw;
 
 	client_context(c, &cx);
+	cx.own = lookup_result(c);
 	if (!rewrite_frame(rw, &cx, KAFKA_REQUEST, head->key, head->version, c->in.buf, frame,
 			   head->size)) {
 		refuse(c, "request.malformed", head, rw->error);
@@ -347,7 +378,11 @@ handle_frame(struct client *c, const struct head *head)
 	if (head->api->policy != API_REWRITE)
 		result = local_answer(c, head->api, head->version, frame, head->size, &answer, why,
 				      sizeof(why));
+	if (result == LOCAL_FORWARD && lookup_begin(c, head->key, head->version, frame, head->size))
+		result = LOCAL_PARKED;
 	switch (result) {
+	case LOCAL_PARKED:
+		return;
 	case LOCAL_ANSWERED:
 		answer_locally(c, head, &answer);
 		break;
@@ -363,6 +398,7 @@ handle_frame(struct client *c, const struct head *head)
 		break;
 	}
 	bytes_free(&answer);
+	asking_drop(c);
 	if (c->state != CLIENT_CLOSED)
 		inbuf_consume(&c->in, 4 + head->size);
 }
@@ -450,6 +486,21 @@ begin_wait(struct client *c, const struct head *head)
 		  KV_STR("why", c->hold != NULL ? "switch" : "no broker is known yet"));
 }
 
+/* Denied, or not known: told with the reason of apis.def. */
+static void
+refuse_api(struct client *c, const struct head *head)
+{
+	const char *name = "unknown";
+	const char *why = api_denied(head->key, &name);
+	char text[256];
+
+	if (why == NULL)
+		snprintf(text, sizeof(text), "an API that is not offered");
+	else
+		snprintf(text, sizeof(text), "%s is denied: %s", name, why);
+	refuse(c, "request.unsupported", head, text);
+}
+
 /* Is it something that this gateway offers, to this client, now? Otherwise the connection is
  * closed, as a broker does. */
 static bool
@@ -459,7 +510,7 @@ check_head(struct client *c, struct head *head)
 
 	head->api = api_find(head->key);
 	if (head->api == NULL) {
-		refuse(c, "request.unsupported", head, "an API that is not offered");
+		refuse_api(c, head);
 		return false;
 	}
 	if (c->state == CLIENT_GREETING && (head->api->flags & API_BEFORE_AUTH) == 0) {
@@ -542,6 +593,16 @@ read_head(struct client *c, struct head *head)
 	return check_size(c, head) && check_head(c, head);
 }
 
+/* May a request be passed on while it arrives? With aliases a name's change shows with the name
+ * only, so that as much as may be is taken as a whole. */
+static bool
+may_stream(const struct client *c, const struct head *head)
+{
+	if ((head->api->flags & API_STREAM_REQUEST) == 0 || 4 + head->size <= BUF_BYTES)
+		return false;
+	return c->vc->aliases_count == 0 || (int64_t)head->size > settings_of(c)->request_bytes;
+}
+
 /* Takes one request, or one piece of a streamed one. false: nothing more to do now. */
 static bool
 step(struct client *c)
@@ -555,19 +616,21 @@ step(struct client *c)
 		if (!is_alive(c) || !is_reading(c))
 			return false;
 	}
-	if (c->pending_count >= PENDING_MAX || !read_head(c, &head))
+	if (c->pending_count >= PENDING_MAX || c->asking.state == ASKING_OUT ||
+	    !read_head(c, &head))
 		return false;
 	if (must_wait(c, &head)) {
+		asking_drop(c);
 		begin_wait(c, &head);
 		return false;
 	}
 	c->is_waiting = false;
 	if (inbuf_length(&c->in) >= 4 + head.size) {
-		WORKER_COUNT(c->w, requests_total, 1);
+		WORKER_COUNT(c->w, requests_total, c->asking.state == ASKING_NOTHING ? 1 : 0);
 		handle_frame(c, &head);
 		return is_alive(c);
 	}
-	if ((head.api->flags & API_STREAM_REQUEST) != 0 && 4 + head.size > BUF_BYTES) {
+	if (may_stream(c, &head)) {
 		WORKER_COUNT(c->w, requests_total, 1);
 		begin_stream(c, &head);
 		return true;
@@ -726,6 +789,8 @@ client_rebind(struct client *c)
 	}
 	is_flipped = is_switched(c, old_route, c->route);
 	c->generation = c->route->generation;
+	if (c->asking.state == ASKING_DONE)
+		asking_drop(c);
 	if (!is_flipped)
 		return;
 	if (c->is_busy)
@@ -761,6 +826,10 @@ client_sweep(struct client *c, int64_t now_ms)
 
 	if (why != NULL) {
 		client_close(c, why);
+		return;
+	}
+	if (c->asking.state == ASKING_OUT && socket_peer_is_gone(c->fd)) {
+		client_close(c, "the client went away while its request was being prepared");
 		return;
 	}
 	if (c->is_waiting && socket_peer_is_gone(c->fd)) {

@@ -24,6 +24,7 @@
 #include "loop/loop.h"
 #include "net/buf.h"
 #include "net/outq.h"
+#include "proxy/asking.h"
 #include "proxy/rewrite.h"
 #include "proxy/world.h"
 
@@ -69,6 +70,9 @@ struct pending {
 	int16_t key;
 	int16_t version;
 	bool is_local;
+	bool is_whole;      /* its answer may not be streamed: an alias is among the names */
+	bool is_ours;       /* a question of ours: its answer goes to asking.c */
+	bool is_expanded;   /* the tenant's own topics were named in place of "all" */
 	struct segs answer; /* is_local: ready to go when its turn comes */
 };
 
@@ -106,6 +110,7 @@ struct client {
 	bool is_waiting;   /* its next request may not go yet: held, or no broker is known */
 	bool is_busy; /* something forwarded has not been answered or not gone out completely */
 
+	struct asking asking;
 	struct list pending;
 	unsigned pending_count;
 	unsigned unanswered; /* pending entries that the broker owes */
@@ -140,6 +145,9 @@ void client_emit(struct client *c, struct segs *segs);
 struct pending *client_awaited(struct client *c);
 /* That one is answered completely; local answers behind it go out. */
 void client_answered(struct client *c);
+/* Sends a question of ours to the broker, in order with the client's requests. */
+void client_ask(struct client *c, int key, int version, int32_t correlation_id,
+		const struct bytes *frame);
 /* What rewriting needs to know of this client now. */
 void client_context(struct client *c, struct rewrite_context *cx);
 
@@ -160,9 +168,11 @@ void upstream_update_watch(struct client *c);
 /* local.c: answers made by the gateway itself. */
 enum local_result {
 	LOCAL_ANSWERED, /* *answer has the whole frame */
-	LOCAL_FORWARD,  /* not ours after all (API_EITHER) */
-	LOCAL_REFUSED,  /* *answer has a frame that says so; the client is parted with after it */
-	LOCAL_BROKEN,   /* malformed; *why says how */
+	LOCAL_PARKED, /* a question went out first: the request is handled again when it is answered
+		       */
+	LOCAL_FORWARD, /* not ours after all (API_EITHER) */
+	LOCAL_REFUSED, /* *answer has a frame that says so; the client is parted with after it */
+	LOCAL_BROKEN,  /* malformed; *why says how */
 };
 enum local_result local_answer(struct client *c, const struct api *api, int version,
 			       const uint8_t *frame, size_t size, struct bytes *answer, char *why,

@@ -15,6 +15,7 @@
 #include "kafka/kafka_ids.h"
 #include "kafka/walk.h"
 #include "proxy/client.h"
+#include "proxy/pattern.h"
 #include "proxy/worker_state.h"
 
 #define MECHANISM "PLAIN"
@@ -49,8 +50,20 @@ typedef enum local_result (*handler_fn)(struct local *l);
 struct wanted {
 	uint16_t field;
 	bool found;
-	struct walk_item item;
+	struct walk_item item; /* of the last one where it is an array */
+	size_t count;          /* so many came */
+	uint64_t numbers;      /* which numbers below 64 they were */
 };
+
+static void
+want(struct wanted *wanted, const struct walk_item *item)
+{
+	wanted->item = *item;
+	wanted->found = true;
+	wanted->count++;
+	if (item->number >= 0 && item->number < 64)
+		wanted->numbers |= UINT64_C(1) << item->number;
+}
 
 /* Walks the whole request; false when it is malformed (l->why says how). */
 static bool
@@ -70,10 +83,8 @@ read_fields(struct local *l, int version, struct wanted *wanted, size_t count)
 		walk_init(&w, kafka_message(l->key, KAFKA_REQUEST), version, (size_t)(end - at));
 		while ((event = walk_next(&w, at, (size_t)(end - at), &item)) > WALK_MORE) {
 			for (size_t i = 0; event == WALK_VALUE && i < count; i++) {
-				if (wanted[i].field == item.field) {
-					wanted[i].item = item;
-					wanted[i].found = true;
-				}
+				if (wanted[i].field == item.field)
+					want(&wanted[i], &item);
 			}
 			at += item.size;
 		}
@@ -400,13 +411,72 @@ handle_describe_cluster(struct local *l)
 	return LOCAL_ANSWERED;
 }
 
+/* -- ListTransactions */
+
+static void
+transactions_value(void *arg, uint16_t field, const size_t *index, struct encode_value *out)
+{
+	const struct local *l = arg;
+
+	(void)index;
+	if (field == KF_ListTransactionsResponse_ErrorCode)
+		out->number = l->error;
+}
+
+/* A pattern that makes no sense behind the prefix. */
+static enum local_result
+handle_list_transactions(struct local *l)
+{
+	struct wanted text = {.field = KF_ListTransactionsRequest_TransactionalIdPattern};
+	struct pattern pattern;
+
+	if (!read_fields(l, l->version, &text, 1))
+		return LOCAL_BROKEN;
+	if (!text.found || text.item.null ||
+	    pattern_confine(text.item.value, text.item.length, &pattern))
+		return LOCAL_FORWARD;
+	l->error = KAFKA_INVALID_REGULAR_EXPRESSION;
+	answer(l, l->version, transactions_value);
+	return LOCAL_ANSWERED;
+}
+
+/* -- ListConfigResources */
+
+static void
+nothing_value(void *arg, uint16_t field, const size_t *index, struct encode_value *out)
+{
+	(void)arg;
+	(void)field;
+	(void)index;
+	(void)out;
+}
+
+/* Of what a tenant has none, without asking: an empty list would ask the broker for everything. */
+static enum local_result
+handle_list_config_resources(struct local *l)
+{
+	const uint64_t own = UINT64_C(1) << RESOURCE_TOPIC | UINT64_C(1) << RESOURCE_GROUP;
+	struct wanted types = {.field = KF_ListConfigResourcesRequest_ResourceTypes};
+
+	if (!read_fields(l, l->version, &types, 1))
+		return LOCAL_BROKEN;
+	if (l->version > 0 && (types.count == 0 || (types.numbers & own) != 0))
+		return LOCAL_FORWARD;
+	answer(l, l->version, nothing_value);
+	return LOCAL_ANSWERED;
+}
+
 static const struct {
 	int16_t key;
 	handler_fn handle;
 } handlers[] = {
-    {KA_ApiVersions, handle_api_versions},         {KA_SaslHandshake, handle_handshake},
-    {KA_SaslAuthenticate, handle_authenticate},    {KA_InitProducerId, handle_init_producer_id},
+    {KA_ApiVersions, handle_api_versions},
+    {KA_SaslHandshake, handle_handshake},
+    {KA_SaslAuthenticate, handle_authenticate},
+    {KA_InitProducerId, handle_init_producer_id},
     {KA_DescribeCluster, handle_describe_cluster},
+    {KA_ListTransactions, handle_list_transactions},
+    {KA_ListConfigResources, handle_list_config_resources},
 };
 
 enum local_result

@@ -18,7 +18,13 @@
 #include "base/err.h"
 #include "kafka/walk.h"
 #include "net/buf.h"
+#include "proxy/names.h"
 #include "proxy/world.h"
+
+/* Config resource types (org.apache.kafka.common.config.ConfigResource). */
+enum { RESOURCE_TOPIC = 2, RESOURCE_CLIENT_METRICS = 16, RESOURCE_GROUP = 32 };
+
+struct own_topics;
 
 /* What rewriting needs to know. Borrowed for the call (streams: must live until the stream ends).
  */
@@ -30,6 +36,11 @@ struct rewrite_context {
 	const char *cluster_id;
 	int32_t port_start;
 	struct scratch *scratch;
+	struct names names;
+	bool refuse_topics;  /* the user may do to no topic what the request asks for */
+	int32_t whole_bytes; /* limits.request.bytes: what an answer may have that is no stream */
+	const struct own_topics *own; /* a request: what stands in place of "all"; or NULL */
+	bool is_expanded;             /* a response: its request had such */
 };
 
 /* One construct around the item being walked. */
@@ -38,6 +49,7 @@ struct rewrite_level {
 	bool is_array;
 	bool is_element; /* a struct in an array: may be dropped */
 	bool drop;
+	bool becomes_null; /* drop: a null stands for it, it is no element */
 	bool compact;      /* how count_at is encoded */
 	uint8_t *count_at; /* where the array's count, or the struct's tag count, is in the input */
 	unsigned count_width;
@@ -50,17 +62,20 @@ struct rewrite_level {
 	size_t from;         /* ... and where its value begins in the outgoing frame */
 	const uint8_t *span; /* of the rewriter when it began */
 	struct segs_mark mark;
+	uint8_t *code_at; /* its error code, when that has come */
 };
 
 struct rewriter {
 	const struct rewrite_context *cx;
+	const struct api *api;
 	struct walk walk;
 	enum kafka_direction direction;
 	int key;
 	int version;
 	bool in_header;
 	bool streaming;
-	bool promised; /* streaming: the size prefix is filled in */
+	bool promised;      /* streaming: the size prefix is filled in */
+	bool promise_waits; /* streaming: for the only topic's name, which may be an alias */
 	bool finished;
 	struct buf *in;
 	const uint8_t *span; /* first byte of the input that is not in `out` yet */
@@ -73,10 +88,17 @@ struct rewriter {
 	/* What fields say about their neighbours. */
 	int error_code;
 	int resource_type;
+	uint8_t *resource_type_at; /* where that is in the input */
+	uint8_t *max_bytes_at;     /* Fetch: likewise */
+	int refused_error;         /* what the codes of the element are to be; 0: what they are */
+	unsigned refused_depth;    /* of the element that is refused */
 	int vnode; /* of the latest BROKER_ID or COORDINATOR_ID; -1 where the id was negative */
+	unsigned log_dirs; /* seen so far */
+	bool is_expanded;  /* "all" was replaced by what the tenant has */
 	/* What the caller wants to know. */
-	int acks;        /* Produce: 1 unless the field says otherwise */
-	char error[240]; /* why it failed: what and where, for the log */
+	bool named_alias; /* a Fetch: its answer may not be streamed */
+	int acks;         /* Produce: 1 unless the field says otherwise */
+	char error[240];  /* why it failed: what and where, for the log */
 };
 
 /* Rewrites one whole frame (without its 4-byte size). On success the outgoing frame, size included,

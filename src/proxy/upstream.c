@@ -260,6 +260,7 @@ pass_answer(struct client *c, const struct pending *p, size_t size)
 	struct rewrite_context cx;
 
 	client_context(c, &cx);
+	cx.is_expanded = p->is_expanded;
 	if (!rewrite_frame(rw, &cx, KAFKA_RESPONSE, p->key, p->version, c->up.in.buf,
 			   inbuf_at(&c->up.in) + 4, size)) {
 		answer_refused(c, p, rw->error);
@@ -268,6 +269,22 @@ pass_answer(struct client *c, const struct pending *p, size_t size)
 	inbuf_consume(&c->up.in, 4 + size);
 	client_emit(c, &rw->out);
 	client_answered(c);
+	return true;
+}
+
+/* An answer to a question of ours. */
+static bool
+take_answer(struct client *c, const struct pending *p, size_t size)
+{
+	char why[240];
+
+	if (!asking_take(c, inbuf_at(&c->up.in) + 4, size, why, sizeof(why))) {
+		answer_refused(c, p, why);
+		return false;
+	}
+	inbuf_consume(&c->up.in, 4 + size);
+	client_answered(c);
+	asking_go_on(c);
 	return true;
 }
 
@@ -315,8 +332,9 @@ step(struct client *c)
 	if (!check_answer(c, p, (int32_t)be_get32(inbuf_at(&c->up.in) + 4)))
 		return false;
 	if (length >= 4 + size)
-		return pass_answer(c, p, size);
-	if ((api_find(p->key)->flags & API_STREAM_RESPONSE) == 0 || 4 + size <= BUF_BYTES)
+		return p->is_ours ? take_answer(c, p, size) : pass_answer(c, p, size);
+	if ((api_find(p->key)->flags & API_STREAM_RESPONSE) == 0 || p->is_whole ||
+	    4 + size <= BUF_BYTES)
 		return false;
 	stream_begin(c, &c->response);
 	rewrite_stream_begin(&c->response.rw, &c->response.cx, KAFKA_RESPONSE, p->key, p->version,

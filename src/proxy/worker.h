@@ -60,6 +60,7 @@ struct worker_counters {
 	uint64_t connections_total;
 	uint64_t connections;
 	uint64_t requests_total;
+	uint64_t lookups;   /* questions of the gateway's own */
 	uint64_t bytes_in;  /* from clients */
 	uint64_t bytes_out; /* to clients */
 	uint64_t auth_ok;

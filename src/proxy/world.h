@@ -36,6 +36,7 @@ struct route {
 	const char *logical;
 	const char *cluster; /* the active physical cluster's name */
 	uint64_t generation; /* counts this logical cluster's switches, for ever */
+	bool lists_topics;   /* the cluster has DescribeTopicPartitions, see lookup.c */
 	const struct slot *slots;
 	size_t slots_count;
 };

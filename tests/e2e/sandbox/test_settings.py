@@ -566,8 +566,16 @@ def test_users(gateway):
         assert refused.authenticate("sa", token)[0] == wire.SASL_AUTHENTICATION_FAILED
 
 
-def test_topics_are_said_to_have_no_effect_yet(gateway):
-    """Aliases are checked, but this version does not serve them: that must not be silent."""
-    write_vcluster(gateway, "teamA", topics="{shared: {physical: existingSharedTopic, read.only: true}}")
-    told = [f for f in faults(gateway) if f["key"] == "topics"]
-    assert told and told[0]["severity"] == "warning" and "not served" in told[0]["text"]
+def test_an_alias_acts_on_a_connection_at_its_next_request(gateway):
+    """What the file alone decides: a read-only alias refuses what a topic of the tenant's own would be asked for."""
+    def error():
+        return wire.read_produce(raw.ask(wire.produce("lent", [b"x"])))["lent"][0][0]
+
+    write_vcluster(gateway, "teamA")
+    with wire.login(gateway) as raw:
+        assert error() == 3
+        write_vcluster(gateway, "teamA", topics="{lent: {physical: existingSharedTopic, read.only: true}}")
+        assert not [f for f in faults(gateway) if f["key"] == "topics"]
+        assert error() == 29
+        write_vcluster(gateway, "teamA")
+        assert error() == 3

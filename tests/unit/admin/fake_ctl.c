@@ -123,6 +123,7 @@ fake_ctl_reset(struct ctl *ctl)
 	    .connections = 5,
 	    .connections_total = 61,
 	    .requests_total = 1234,
+	    .lookups = 37,
 	    .bytes_in = 5000000001,
 	    .bytes_out = 7000000002,
 	    .auth_ok = 43,

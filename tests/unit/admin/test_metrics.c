@@ -136,6 +136,7 @@ static const char *const samples[] = {
     "turnout_clients_connected 5",
     "turnout_client_connections_total 61",
     "turnout_requests_total 1234",
+    "turnout_lookups_total 37",
     "turnout_received_bytes_total 5000000001",
     "turnout_sent_bytes_total 7000000002",
     "turnout_auth_total{result=\"ok\"} 43",

@@ -373,13 +373,16 @@ Test(faults, vclusters)
 	    {"topics:\n  shared: {read.only: true}\n",
 	     "vclusters/a.yaml:2:3: topics.shared: has no physical: add it\n", false},
 	    {"topics:\n  shared: {physical: __consumer_offsets}\n",
-	     "vclusters/a.yaml:2:22: topics.shared.physical: is a topic of Kafka itself\n", false},
+	     "vclusters/a.yaml:2:22: topics.shared.physical: is a topic of Kafka itself, which no "
+	     "tenant may have: name another\n",
+	     false},
 	    {"topics:\n  shared: {physical: aTopic}\n",
 	     "vclusters/a.yaml:2:22: topics.shared.physical: begins with the tenant's own prefix: "
-	     "the tenant sees it without an alias\n",
+	     "the tenant sees it without an alias; take this one out\n",
 	     false},
 	    {"topics:\n  s: {physical: x}\n  t: {physical: x, read.only: perhaps}\n",
-	     "vclusters/a.yaml:3:17: topics.t.physical: x is that of s too: one alias each\n"
+	     "vclusters/a.yaml:3:17: topics.t.physical: x is that of s too: a tenant can have it "
+	     "under one name only; take one out\n"
 	     "vclusters/a.yaml:3:31: topics.t.read.only: \"perhaps\" is neither true nor false\n",
 	     false},
 	};

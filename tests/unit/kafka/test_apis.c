@@ -31,17 +31,29 @@ static const int promised[] = {
     KA_ApiVersions,
     KA_CreateTopics,
     KA_DeleteTopics,
+    KA_DeleteRecords,
     KA_InitProducerId,
+    KA_OffsetForLeaderEpoch,
     KA_AddPartitionsToTxn,
     KA_AddOffsetsToTxn,
     KA_EndTxn,
     KA_TxnOffsetCommit,
     KA_DescribeConfigs,
+    KA_AlterConfigs,
+    KA_DescribeLogDirs,
     KA_SaslAuthenticate,
     KA_CreatePartitions,
     KA_DeleteGroups,
+    KA_ElectLeaders,
     KA_IncrementalAlterConfigs,
+    KA_ListPartitionReassignments,
+    KA_OffsetDelete,
     KA_DescribeCluster,
+    KA_DescribeProducers,
+    KA_DescribeTransactions,
+    KA_ListTransactions,
+    KA_ListConfigResources,
+    KA_DescribeTopicPartitions,
 };
 
 Test(apis, exactly_the_promised_apis_are_offered)
@@ -52,6 +64,24 @@ Test(apis, exactly_the_promised_apis_are_offered)
 	for (size_t i = 0; i < n; i++)
 		cr_expect_eq(kafka_apis[i].key, promised[i], "row %zu is %s", i,
 			     kafka_api_name(kafka_apis[i].key));
+}
+
+Test(apis, every_key_that_kafka_has_given_out_is_offered_or_denied_with_a_reason)
+{
+	static const int later[] = {KA_DescribeAcls, KA_CreateAcls, KA_DeleteAcls};
+
+	for (int key = 0; key <= 94; key++) {
+		const char *name = NULL;
+		const char *why = api_denied(key, &name);
+		bool is_later = false;
+
+		for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
+			is_later = is_later || later[i] == key;
+		cr_expect((api_find(key) != NULL) + (why != NULL) + is_later == 1, "key %d", key);
+		cr_expect(why == NULL || (strlen(why) > 10 && strlen(name) > 3), "key %d", key);
+		if (why != NULL && key < KA_COUNT && kafka_message(key, KAFKA_REQUEST) != NULL)
+			cr_expect_str_eq(name, kafka_api_name(key));
+	}
 }
 
 Test(apis, are_found_by_key_and_only_then)
@@ -153,7 +183,8 @@ expect_no_uuid(const struct api *api, uint16_t first, uint16_t count)
 
 		if (field->type == KAFKA_STRUCT)
 			expect_no_uuid(api, field->child, field->children);
-		else if (field->type == KAFKA_UUID && i != KF_CreateTopicsResponse_Topics_TopicId)
+		else if (field->type == KAFKA_UUID && i != KF_CreateTopicsResponse_Topics_TopicId &&
+			 i != KF_DescribeTopicPartitionsResponse_Topics_TopicId)
 			cr_expect(!is_offered(api, i), "%s shows %s", kafka_api_name(api->key),
 				  kafka_field_path(i, path, sizeof(path)));
 	}

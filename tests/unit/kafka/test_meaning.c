@@ -26,13 +26,14 @@ static const struct {
     {"apiVersions", BIT(PASS)},
     {"assignorName", BIT(PASS)},
     {"authorizedOps", BIT(AUTHORIZED_OPS)},
-    {"autoCreate", BIT(PASS)},
+    {"autoCreate", BIT(AUTO_CREATION)},
     {"brokerEpoch", BIT(DROP_TAG)},
     {"clientHost", BIT(CLIENT_HOST)},
     {"clientId", BIT(PASS)},
     {"clientSoftware", BIT(PASS)},
     {"clusterId", BIT(CLUSTER_ID) | BIT(DROP_TAG)},
     {"controllerId", BIT(NODE_ID)},
+    {"coordinatorEpoch", BIT(PASS)}, /* of the transaction, as the batches have it */
     {"coordinatorKey", BIT(COORDINATOR_KEY)},
     {"correlationId", BIT(PASS)},
     {"directoryId", BIT(DROP_TAG)},
@@ -47,6 +48,7 @@ static const struct {
     {"host", BIT(HOST)},
     {"isInternal", BIT(IS_INTERNAL)},
     {"leaderEpoch", BIT(LEADER_EPOCH)},
+    {"logDir", BIT(LOG_DIR)},
     {"memberId", BIT(PASS)},
     {"nodeId",
      BIT(NODE_ID) | BIT(BROKER_ID) | BIT(COORDINATOR_ID) | BIT(NO_NODE) | BIT(REPLICA_ID)},
@@ -56,15 +58,16 @@ static const struct {
     {"producerId", BIT(PASS)},
     {"rack", BIT(RACK)},
     {"records", BIT(RECORDS)},
-    {"resourceName", BIT(RESOURCE_NAME)},
-    {"resourceType", BIT(RESOURCE_TYPE)},
+    {"regex", BIT(TRANSACTIONAL_ID_PATTERN)},
+    {"resourceName", BIT(RESOURCE_NAME) | BIT(LISTED_NAME)},
+    {"resourceType", BIT(RESOURCE_TYPE) | BIT(LISTED_TYPE)},
     {"sasl", BIT(PASS) | BIT(SECRET)},
     {"selector", BIT(PASS) | BIT(COORDINATOR_TYPE)},
     {"struct", BIT(PASS) | BIT(DROP_TAG)},
     {"throttle", BIT(PASS)},
     {"timeout", BIT(PASS)},
     {"topicId", BIT(TOPIC_ID)},
-    {"topicName", BIT(TOPIC_NAME)},
+    {"topicName", BIT(TOPIC_NAME) | BIT(CURSOR_TOPIC)},
     {"transactionalId", BIT(TRANSACTIONAL_ID)},
     {"userData", BIT(PASS)},
 };
@@ -73,6 +76,7 @@ static const struct {
 static const uint16_t passes[] = {
     KF_FetchRequest_RackId,                 /* the client's own rack, for a nearer replica */
     KF_ConsumerProtocolSubscription_RackId, /* the same, between clients */
+    KF_ListConfigResourcesResponse_ConfigResources_ResourceType, /* looked at with the name */
 };
 
 struct row {
@@ -340,9 +344,11 @@ static const struct {
     {MEANING_ERROR_CODE, KAFKA_INT16},
     {MEANING_ERROR_MESSAGE, KAFKA_STRING},
     {MEANING_TOPIC_NAME, KAFKA_STRING},
+    {MEANING_CURSOR_TOPIC, KAFKA_STRING},
     {MEANING_TOPIC_ID, KAFKA_UUID},
     {MEANING_GROUP_ID, KAFKA_STRING},
     {MEANING_TRANSACTIONAL_ID, KAFKA_STRING},
+    {MEANING_TRANSACTIONAL_ID_PATTERN, KAFKA_STRING},
     {MEANING_COORDINATOR_KEY, KAFKA_STRING},
     {MEANING_COORDINATOR_TYPE, KAFKA_INT8},
     {MEANING_NODE_ID, KAFKA_INT32},
@@ -362,6 +368,11 @@ static const struct {
     {MEANING_IS_INTERNAL, KAFKA_BOOL},
     {MEANING_RESOURCE_TYPE, KAFKA_INT8},
     {MEANING_RESOURCE_NAME, KAFKA_STRING},
+    {MEANING_LISTED_TYPE, KAFKA_INT8},
+    {MEANING_LISTED_NAME, KAFKA_STRING},
+    {MEANING_LOG_DIR, KAFKA_STRING},
+    {MEANING_VOLUME_BYTES, KAFKA_INT64},
+    {MEANING_IS_CORDONED, KAFKA_BOOL},
     {MEANING_EMBEDDED_PROTOCOL, KAFKA_BYTES},
     {MEANING_ACKS, KAFKA_INT16},
     {MEANING_RECORDS, KAFKA_RECORDS},

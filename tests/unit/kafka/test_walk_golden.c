@@ -129,6 +129,8 @@ begin_struct(struct dump *d, const struct walk_item *item)
 {
 	d->level[d->depth].used = enter(d, item->field);
 	push(d, false);
+	if (item->null)
+		fprintf(d->out, "%s = null\n", d->path);
 	append(d, ".");
 }
 

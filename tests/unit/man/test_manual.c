@@ -206,6 +206,15 @@ table_apis(FILE *out)
 }
 
 static void
+table_denials(FILE *out)
+{
+	for (size_t i = 0; i < kafka_denials_count; i++) {
+		fprintf(out, ".It %s\n", kafka_denials[i].name);
+		put_sentences(kafka_denials[i].why, out);
+	}
+}
+
+static void
 table_metrics(FILE *out)
 {
 	for (size_t i = 0; i < metrics_count; i++) {
@@ -222,7 +231,7 @@ static const struct {
 } tables[] = {
     {"turnout.yaml.5", "keys", table_keys},   {"turnoutd.8", "variables", table_variables},
     {"turnoutd.8", "routes", table_routes},   {"turnoutd.8", "apis", table_apis},
-    {"turnoutd.8", "metrics", table_metrics},
+    {"turnoutd.8", "denials", table_denials}, {"turnoutd.8", "metrics", table_metrics},
 };
 
 /* -- comparing */

@@ -77,7 +77,7 @@ make_snapshot(const struct lab *lab)
 
 static struct route
 make_route(struct arena *arena, const char *logical, const struct lab_cluster *from,
-	   uint64_t generation)
+	   uint64_t generation, bool lists_topics)
 {
 	struct slot *slots = arena_array(arena, LAB_SLOTS, sizeof(*slots));
 
@@ -96,6 +96,7 @@ make_route(struct arena *arena, const char *logical, const struct lab_cluster *f
 	return (struct route){.logical = logical,
 			      .cluster = arena_strdup(arena, from->name),
 			      .generation = generation,
+			      .lists_topics = lists_topics,
 			      .slots = slots,
 			      .slots_count = from->slots_count};
 }
@@ -107,8 +108,8 @@ make_world(const struct lab *lab)
 	struct world *world = arena_alloc(arena, sizeof(*world));
 	struct route *routes = arena_array(arena, 2, sizeof(*routes));
 
-	routes[0] = make_route(arena, "main", &lab->main, lab->generation);
-	routes[1] = make_route(arena, "eu", &lab->eu, 1);
+	routes[0] = make_route(arena, "main", &lab->main, lab->generation, lab->lists_topics);
+	routes[1] = make_route(arena, "eu", &lab->eu, 1, lab->lists_topics);
 	world->arena = arena;
 	world->snap = make_snapshot(lab);
 	world->keys = &key;
@@ -401,6 +402,7 @@ give_value(void *arg, uint16_t field, const size_t *index, struct encode_value *
 		out->data = v->data;
 		out->length = v->length;
 		out->count = v->count;
+		out->null = v->null;
 	}
 }
 

@@ -43,6 +43,7 @@ struct lab {
 	struct lab_cluster eu;   /* behind "eu": teamE */
 	uint64_t generation;     /* of "main" */
 	bool without_sb;         /* teamA's user sb is removed */
+	bool lists_topics;       /* the clusters have DescribeTopicPartitions */
 };
 
 /* A lab whose main cluster has these brokers, ids 101, 102, ...; starts the worker. */
@@ -84,6 +85,7 @@ struct lab_value {
 	const void *data;
 	size_t length;
 	size_t count; /* of an array */
+	bool null;    /* an array */
 };
 #define LAB_TEXT(f, text)                                                                          \
 	{                                                                                          \

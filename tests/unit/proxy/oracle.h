@@ -6,7 +6,9 @@
 #pragma once
 #include <string.h>
 #include "kafka/errors.h"
+#include "kafka/kafka_ids.h"
 #include "kafka/meaning.h"
+#include "proxy/pattern.h"
 #include "proxy/rewrite.h"
 #include "support/tree.h"
 
@@ -17,7 +19,9 @@ struct oracle {
 	int version;
 	int error_code;
 	int resource_type;
+	struct tree *resource_type_node;
 	int vnode;
+	unsigned log_dirs;
 	bool impossible; /* the frame must be refused */
 };
 
@@ -48,9 +52,9 @@ oracle_is_one_of(const struct tree *node, const char *a, const char *b, const ch
 }
 
 static inline void
-oracle_add_prefix(struct oracle *o, struct tree *node)
+oracle_prepend(struct oracle *o, struct tree *node, const char *prefix)
 {
-	size_t length = o->cx->prefix_length + node->length;
+	size_t length = strlen(prefix) + node->length;
 	char *name = arena_alloc(o->arena, length + 1);
 
 	if (node->null)
@@ -59,8 +63,8 @@ oracle_add_prefix(struct oracle *o, struct tree *node)
 		o->impossible = true;
 		return;
 	}
-	memcpy(name, o->cx->prefix, o->cx->prefix_length);
-	memcpy(name + o->cx->prefix_length, node->bytes, node->length);
+	memcpy(name, prefix, strlen(prefix));
+	memcpy(name + strlen(prefix), node->bytes, node->length);
 	node->bytes = (const uint8_t *)name;
 	node->length = length;
 }
@@ -99,11 +103,19 @@ oracle_name(struct oracle *o, struct tree *node, enum meaning meaning)
 	bool is_topic = meaning == MEANING_TOPIC_NAME ||
 			(meaning == MEANING_RESOURCE_NAME && o->resource_type == 2);
 
-	if (meaning == MEANING_RESOURCE_NAME && o->resource_type != 2 && o->resource_type != 32)
-		return false;
+	if (meaning == MEANING_RESOURCE_NAME && o->resource_type != 2 && o->resource_type != 32) {
+		if (!oracle_is_request(o))
+			return false;
+		oracle_prepend(o, node, arena_printf(o->arena, "=%02x", o->resource_type & 0xff));
+		oracle_number(o->resource_type_node, 2);
+		return true;
+	}
 	if (oracle_is_request(o)) {
-		if (!(is_topic && !node->null && oracle_is_one_of(node, "", ".", "..")))
-			oracle_add_prefix(o, node);
+		bool dots = is_topic && !node->null && oracle_is_one_of(node, "", ".", "..");
+
+		oracle_prepend(o, node,
+			       dots ? arena_printf(o->arena, "/%s", o->cx->prefix + 1)
+				    : o->cx->prefix);
 		return true;
 	}
 	if (meaning == MEANING_COORDINATOR_KEY && node->length == 0)
@@ -151,7 +163,7 @@ oracle_constant(struct oracle *o, struct tree *node, enum meaning meaning)
 	bool nullable = kafka_versions_has(kafka_fields[node->field].nullable, o->version);
 
 	if (meaning == MEANING_TOPIC_ID || meaning == MEANING_FETCH_SESSION_ID ||
-	    meaning == MEANING_IS_INTERNAL) {
+	    meaning == MEANING_IS_INTERNAL || meaning == MEANING_IS_CORDONED) {
 		oracle_number(node, 0);
 		if (meaning == MEANING_TOPIC_ID)
 			node->bytes = memset(arena_alloc(o->arena, 16), 0, 16);
@@ -159,7 +171,8 @@ oracle_constant(struct oracle *o, struct tree *node, enum meaning meaning)
 		node->null = nullable;
 		node->length = 0;
 	} else if (meaning == MEANING_LEADER_EPOCH || meaning == MEANING_NO_NODE ||
-		   meaning == MEANING_REPLICA_ID || meaning == MEANING_FETCH_SESSION_EPOCH) {
+		   meaning == MEANING_REPLICA_ID || meaning == MEANING_FETCH_SESSION_EPOCH ||
+		   meaning == MEANING_VOLUME_BYTES) {
 		oracle_number(node, -1);
 	}
 }
@@ -178,10 +191,54 @@ oracle_own_words(struct oracle *o, struct tree *node, enum meaning meaning)
 		oracle_number(node, INT32_MIN);
 	else if (meaning == MEANING_CLIENT_HOST)
 		tree_set_text(o->arena, node, "/0.0.0.0");
+	else if (meaning == MEANING_LOG_DIR)
+		tree_set_text(o->arena, node, arena_printf(o->arena, "log-dir-%u", o->log_dirs++));
 	else if (meaning == MEANING_ERROR_CODE)
 		o->error_code = (int)node->number;
 	else if (meaning == MEANING_ERROR_MESSAGE && node->length > 0)
 		tree_set_text(o->arena, node, kafka_error_text(o->error_code));
+}
+
+static inline void
+oracle_pattern(struct oracle *o, struct tree *node)
+{
+	struct pattern p;
+
+	if (node->null || node->length == 0) {
+		node->null = false;
+		tree_set_text(o->arena, node,
+			      arena_printf(o->arena, "\\Q%s\\E(?s:.*)", o->cx->prefix));
+	} else if (!pattern_confine(node->bytes, node->length, &p)) {
+		o->impossible = true;
+	} else {
+		struct bytes text = {0};
+		char *copy;
+
+		bytes_add(&text, "\\Q", 2);
+		bytes_add(&text, o->cx->prefix, o->cx->prefix_length);
+		bytes_add(&text, "\\E(?:", 5);
+		bytes_add(&text, p.at, p.length);
+		bytes_add(&text, "\\E)" + (p.is_quoted ? 0 : 2), p.is_quoted ? 3 : 1);
+		copy = arena_alloc(o->arena, text.length);
+		memcpy(copy, text.data, text.length);
+		node->bytes = (const uint8_t *)copy;
+		node->length = text.length;
+		bytes_free(&text);
+	}
+}
+
+/* The kind of a listed config resource, from the number that follows its name. */
+static inline void
+oracle_look_ahead(struct oracle *o, const struct tree *node)
+{
+	for (size_t i = 0; i < node->count; i++) {
+		if (node->children[i]->field ==
+		    KF_ListConfigResourcesResponse_ConfigResources_ResourceType)
+			o->resource_type = (int)node->children[i]->number;
+		else if (node->children[i]->field ==
+			 KF_ListConfigResourcesResponse_ConfigResources_ResourceName)
+			o->resource_type = 16;
+	}
 }
 
 /* false: the value is not the tenant's to see. */
@@ -194,8 +251,18 @@ oracle_value(struct oracle *o, struct tree *node, bool in_array)
 	    meaning == MEANING_TRANSACTIONAL_ID || meaning == MEANING_COORDINATOR_KEY ||
 	    meaning == MEANING_RESOURCE_NAME)
 		return oracle_name(o, node, meaning);
-	if (meaning == MEANING_RESOURCE_TYPE)
+	if (meaning == MEANING_CURSOR_TOPIC)
+		return oracle_name(o, node, MEANING_TOPIC_NAME);
+	if (meaning == MEANING_LISTED_NAME)
+		return oracle_name(o, node, MEANING_RESOURCE_NAME);
+	if (meaning == MEANING_LISTED_TYPE && oracle_is_request(o))
+		return node->number == 2 || node->number == 32;
+	if (meaning == MEANING_TRANSACTIONAL_ID_PATTERN && oracle_is_request(o))
+		oracle_pattern(o, node);
+	if (meaning == MEANING_RESOURCE_TYPE) {
 		o->resource_type = (int)node->number;
+		o->resource_type_node = node;
+	}
 	if (meaning == MEANING_COORDINATOR_TYPE && oracle_is_request(o) && node->number != 0 &&
 	    node->number != 1)
 		o->impossible = true;
@@ -213,6 +280,13 @@ oracle_value(struct oracle *o, struct tree *node, bool in_array)
 	return true;
 }
 
+static inline void
+oracle_make_null(struct tree *node)
+{
+	node->null = true;
+	node->count = 0;
+}
+
 /* Changes the node to what should come out. false: the array element that it belongs to goes. */
 static inline bool
 oracle_apply(struct oracle *o, struct tree *node, bool in_array)
@@ -222,6 +296,18 @@ oracle_apply(struct oracle *o, struct tree *node, bool in_array)
 
 	if (node->kind == TREE_VALUE)
 		return oracle_value(o, node, in_array);
+	if (node->kind == TREE_ARRAY && node->count == 0 && oracle_is_request(o) &&
+	    kafka_meanings[node->field] == MEANING_LISTED_TYPE) {
+		static const int own[] = {2, 32};
+
+		for (int i = 0; i < 2; i++) {
+			tree_append(o->arena, node, tree_new(o->arena, TREE_VALUE, node->field));
+			node->children[i]->number = own[i];
+			node->children[i]->length = 1;
+		}
+		return true;
+	}
+	oracle_look_ahead(o, node);
 	for (size_t i = 0; i < node->count; i++) {
 		struct tree *child = node->children[i];
 
@@ -232,7 +318,10 @@ oracle_apply(struct oracle *o, struct tree *node, bool in_array)
 		if (!oracle_apply(o, child, node->kind == TREE_ARRAY)) {
 			if (node->kind == TREE_ARRAY)
 				continue;
-			stays = false;
+			if (child->field == KF_DescribeTopicPartitionsResponse_NextCursor)
+				oracle_make_null(child);
+			else
+				stays = false;
 		}
 		node->children[kept++] = child;
 	}

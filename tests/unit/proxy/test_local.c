@@ -496,3 +496,55 @@ Test(local, only_brokers_are_described, .timeout = 120)
 	lab_stop(&lab);
 	fake_broker_stop(&broker);
 }
+
+/* -- lists of everything */
+
+Test(local, a_pattern_that_cannot_be_confined_is_not_valid, .timeout = 120)
+{
+	static const char *const patterns[] = {"(^a)", "a)|(?:.*", "^a|b", "\\ba"};
+	struct fake_broker *broker = fake_broker_start(NULL, NULL);
+	struct lab *lab = lab_start(broker, NULL);
+	int fd = lab_client(lab, 0);
+
+	for (int32_t i = 0; i < 4; i++) {
+		struct lab_value values[] = {
+		    {.field = KF_ListTransactionsRequest_TransactionalIdPattern,
+		     .data = patterns[i],
+		     .length = strlen(patterns[i])},
+		    LAB_END};
+		struct tree_frame answer;
+
+		lab_request(fd, KA_ListTransactions, 2, i, values);
+		answer = lab_answer(lab, fd, KA_ListTransactions, 2, i);
+		cr_assert_eq(lab_number(&answer, KF_ListTransactionsResponse_ErrorCode),
+			     KAFKA_INVALID_REGULAR_EXPRESSION);
+	}
+	cr_assert_eq(fake_broker_requests(broker), 0);
+	close(fd);
+	lab_stop(&lab);
+	fake_broker_stop(&broker);
+}
+
+/* Brokers, loggers and client metrics: an empty list of types would ask for everything. */
+Test(local, config_resources_of_the_operator_are_none, .timeout = 120)
+{
+	struct fake_broker *broker = fake_broker_start(NULL, NULL);
+	struct lab *lab = lab_start(broker, NULL);
+	int fd = lab_client(lab, 0);
+	struct tree_frame answer;
+
+	lab_request(fd, KA_ListConfigResources, 0, 1, LAB_NOTHING);
+	answer = lab_answer(lab, fd, KA_ListConfigResources, 0, 1);
+	cr_assert_eq(tree_find(answer.body, KF_ListConfigResourcesResponse_ConfigResources)->count,
+		     0);
+	lab_request(
+	    fd, KA_ListConfigResources, 1, 2,
+	    LAB_VALUES(
+		{.field = KF_ListConfigResourcesRequest_ResourceTypes, .count = 1, .number = 4}));
+	answer = lab_answer(lab, fd, KA_ListConfigResources, 1, 2);
+	cr_assert_eq(lab_number(&answer, KF_ListConfigResourcesResponse_ErrorCode), 0);
+	cr_assert_eq(fake_broker_requests(broker), 0);
+	close(fd);
+	lab_stop(&lab);
+	fake_broker_stop(&broker);
+}
