@@ -69,7 +69,8 @@ def delete_topics():
 
 @api("CreatePartitions")
 def create_partitions():
-    topic = fields(name=ANY_TOPIC, count=st.sampled_from([2, 3, 4, 1, 0, -1, 20001]), assignments=None)
+    # Kafka has no limit here as it has for a new topic: it would make them.
+    topic = fields(name=ANY_TOPIC, count=st.sampled_from([2, 3, 4, 1, 0, -1]), assignments=None)
     return fields(topics=some(topic), timeout_ms=10000, validate_only=FLAG)
 
 
@@ -98,14 +99,16 @@ def incremental_alter_configs():
     config = st.tuples(ALTERED_CONFIG, st.sampled_from([0, 0, 1, 2, 3, 9])).map(
         lambda c: {"name": c[0][0], "value": c[0][1], "config_operation": c[1]})
     resource = fields(resource_type=2, resource_name=ANY_TOPIC, configs=some(config))
-    return fields(resources=some(resource), validate_only=FLAG)
+    # Kafka 4.3.1 never answers this one when it names a topic twice.
+    return fields(resources=st.lists(resource, max_size=2, unique_by=lambda r: r["resource_name"]), validate_only=FLAG)
 
 
 @api("AlterConfigs")
 def alter_configs():
     config = ALTERED_CONFIG.map(lambda c: {"name": c[0], "value": c[1]})
     resource = fields(resource_type=2, resource_name=ANY_TOPIC, configs=some(config))
-    return fields(resources=some(resource), validate_only=FLAG)
+    # Kafka 4.3.1 never answers this one when it names a topic twice.
+    return fields(resources=st.lists(resource, max_size=2, unique_by=lambda r: r["resource_name"]), validate_only=FLAG)
 
 
 @api("DeleteRecords")

@@ -11,7 +11,8 @@ import time
 PATIENCE = 5.0  # seconds
 
 
-def _until(done):
+def until(done):
+    """Waits until done() is true, or long enough."""
     deadline = time.monotonic() + PATIENCE
     while not done() and time.monotonic() < deadline:
         time.sleep(0.003)
@@ -38,26 +39,30 @@ def ends(actor, topic, partitions):
 def _created(actor, step, answer):
     for topic in [] if step.fields["validate_only"] else answer["topics"]:
         if topic["error_code"] == 0:
-            _until(lambda: shown(actor, topic["name"]))
+            until(lambda: shown(actor, topic["name"]))
 
 
 def _more(actor, step, answer):
     wanted = {actor.resolve(t["name"]): t["count"] for t in step.fields["topics"]}
     for topic in [] if step.fields["validate_only"] else answer["results"]:
         if topic["error_code"] == 0:
-            _until(lambda: shown(actor, topic["name"]) == wanted[topic["name"]])
+            until(lambda: shown(actor, topic["name"]) == wanted[topic["name"]])
 
 
 def _deleted(actor, _step, answer):
     for topic in answer["responses"]:
         if topic["error_code"] == 0:
-            _until(lambda: not shown(actor, topic["name"]))
-            # Group offsets go a moment later.
-            for group in [group for group, names in actor.commits.items() if topic["name"] in names]:
-                _until(lambda: committed(actor, group, topic["name"]) == -1)
-                actor.commits[group].discard(topic["name"])
-            for key in [key for key in actor.sequences if actor.physical(key[1]) == topic["name"]]:
-                del actor.sequences[key]
+            gone(actor, topic["name"])
+
+
+def gone(actor, topic):
+    """Waits until nothing is left of a topic; what groups have committed of it goes a moment later."""
+    until(lambda: not shown(actor, topic))
+    for group in [group for group, names in actor.commits.items() if topic in names]:
+        until(lambda: committed(actor, group, topic) == -1)
+        actor.commits[group].discard(topic)
+    for key in [key for key in actor.sequences if actor.physical(key[1]) == topic]:
+        del actor.sequences[key]
 
 
 def committed(actor, group, topic, stable=False):
@@ -82,10 +87,10 @@ def _configured(actor, step, answer):
     for resource in [] if step.fields["validate_only"] else step.fields["resources"]:
         name = actor.resolve(resource["resource_name"])
         if name in done:
-            _until(lambda: _as_asked(actor, name, resource["configs"]))
+            until(lambda: as_asked(actor, name, resource["configs"]))
 
 
-def _as_asked(actor, topic, wanted):
+def as_asked(actor, topic, wanted):
     told, = actor.plain("DescribeConfigs", {"resources": [{
         "resource_type": 2, "resource_name": topic, "configuration_keys": [c["name"] for c in wanted]}],
         "include_synonyms": False, "include_documentation": False})["results"]
@@ -138,13 +143,13 @@ def _ended(actor, step, answer):
         return
     left = actor.open.pop(step.fields["transactional_id"], {"partitions": set(), "groups": set()})
     for topic, partition in left["partitions"]:
-        _until(lambda: stable(actor, topic, partition, step.fields["transactional_id"]))
+        until(lambda: stable(actor, topic, partition, step.fields["transactional_id"]))
     for group in left["groups"]:
         for topic in actor.commits.get(group, set()):
-            _until(lambda: committed(actor, group, topic, True) is not None)
+            until(lambda: committed(actor, group, topic, True) is not None)
 
 
-def stable(actor, topic, partition, but):
+def stable(actor, topic, partition, but=None):
     """Whether no transaction is open in a partition, other than those that the script left so."""
     if any((topic, partition) in left["partitions"] for name, left in actor.open.items() if name != but):
         return True
@@ -157,6 +162,7 @@ def stable(actor, topic, partition, but):
 
 def _joined(actor, step, answer):
     if answer["error_code"] in (0, 79) and answer["member_id"]:
+        actor.joined.add((step.fields["group_id"], answer["member_id"]))
         actor.members[step.fields["group_id"]] = (answer["member_id"], max(answer["generation_id"], 0))
 
 
