@@ -183,12 +183,14 @@ def test_scripts_are_made_of_every_api(stage):
     assert set(stage.versions) - set(MADE) == OWN
 
 
+@pytest.mark.timeout(600 + 3 * SCRIPTS)
 def test_the_same_requests_have_the_same_answers(stage):
     """Every field of every answer, but for what normal.RULES says."""
     compare(scripts(stage.versions, 10), SCRIPTS, stage.play)
     assert stage.played >= SCRIPTS // 2
 
 
+@pytest.mark.timeout(600 + 3 * SCRIPTS)
 def test_the_same_calls_have_the_same_results(stage):
     """What programs see: records, offsets, errors by name, groups, configs."""
     compare(call_scripts(5), SCRIPTS // 5, stage.call)

@@ -12,6 +12,8 @@ from . import asks
 from .normal import normal
 from .settle import settle
 
+# Names that have no prefix, see scripts.ILLEGAL.
+ILLEGAL = (".", "..", "")
 # What the names of a script begin with.
 SPACE = re.compile(r"[0-9a-f]{4}-")
 # Errors that say "not yet": of a coordinator that loads, or that still ends the last transaction.
@@ -47,6 +49,8 @@ class Actor:
     def owns(self, name):
         """Whether a name in a list of everything is one that the tenant has. What an earlier script left does not
         count: a group with a member that it forgot is there until that one's session ends."""
+        if name in ILLEGAL:
+            return True
         rest = name[len(self.prefix):]
         return name.startswith(self.prefix) and (rest.startswith(self.space) or not SPACE.match(rest))
 

@@ -124,10 +124,12 @@ class Caller:
 
     def transaction(self, name, topic, values, group, commit):
         """A whole transaction, with a group's offset in it."""
-        producer = Producer({**self.config, **QUICK, "transactional.id": self.actor.physical(name),
-                             "transaction.timeout.ms": 60000})
-        consumer = Consumer({**self.config, **QUICK, "group.id": self.actor.physical(group)})
         told, physical = [], self.actor.physical(topic)
+        # A topic that is not there is waited for.
+        patience = WAIT if settle.shown(self.actor, physical) else 1
+        producer = Producer({**self.config, **QUICK, "transactional.id": self.actor.physical(name),
+                             "transaction.timeout.ms": 60000, "message.timeout.ms": patience * 1000})
+        consumer = Consumer({**self.config, **QUICK, "group.id": self.actor.physical(group)})
         try:
             producer.init_transactions(WAIT)
             producer.begin_transaction()
