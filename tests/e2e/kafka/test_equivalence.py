@@ -31,6 +31,8 @@ CLUSTER_ID = "eQuIvAlEnT4cR7jHfBoWyQ"
 TENANTS = ("fox", "owl", "elk")
 # As long as the tenants' prefixes: a name that is too long is too long for all of them.
 DIRECT = prefix_of("yak")
+# What the gateway answers from what it knows of itself.
+OWN = {"ApiVersions", "DescribeCluster"}
 assert {len(prefix_of(tenant)) for tenant in TENANTS} == {len(DIRECT)}
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
@@ -178,7 +180,7 @@ def compare(strategy, scripts_wanted, play):
 
 
 def test_scripts_are_made_of_every_api(stage):
-    """Of each that the gateway forwards, that is: what it answers itself says what is the gateway's own."""
+    """An API that is offered is in scripts, or has a reason not to be."""
     assert set(MADE) <= set(stage.versions), f"not offered: {set(MADE) - set(stage.versions)}"
     assert set(stage.versions) - set(MADE) == OWN
 

@@ -34,6 +34,10 @@ def _own(value, actor):
     return [entry for entry in value if actor.owns(next(entry[key] for key in LISTED if key in entry))]
 
 
+def _own_topics(value, actor):
+    return [entry for entry in value if entry.get("resource_type") == 2 and actor.owns(entry["resource_name"])]
+
+
 LISTED = ("name", "group_id", "transactional_id")
 RULES = [
     (r".*\.throttle_time_ms", _gone, "timing"),
@@ -43,6 +47,8 @@ RULES = [
      _node, "brokers have the numbers of their vnodes"),
     (r".*\.cluster_id", _gone, "the vcluster's own"),
     (r".*\.(host|port)", _gone, "the gateway's address"),
+    (r"ListConfigResources\.config_resources", _own_topics, "other resources than topics are the operator's"),
+    (r"DescribeLogDirs\.results\.(log_dir|total_bytes|usable_bytes)", _gone, "the brokers' disks"),
     (r".*\.client_host", _gone, "the address of the gateway's own connection"),
     (r".*\.(error_message|batch_index_error_message)", _whether,
      "texts of brokers may name others' things: the gateway has its own for each code"),
@@ -50,7 +56,7 @@ RULES = [
     (r".*\.(member_id|leader)", _numbered("member"), "made by the broker at random"),
     (r"JoinGroup\.members\.metadata|DescribeGroups\..*\.member_(metadata|assignment)|SyncGroup\.assignment",
      lambda value, actor: actor.embedded(value), "the names in it"),
-    (r"(Metadata|DescribeTopicPartitions)\.topics|ListGroups\.groups|ListTransactions\.transaction_states", _own,
+    (r"(Metadata|DescribeTopicPartitions|DescribeLogDirs\.results)\.topics|ListGroups\.groups|ListTransactions\.transaction_states", _own,
      "the brokers show what all tenants have"),
     (r".*\.(cluster_|topic_)?authorized_operations", _gone, "what the gateway's account may do there is not the tenant's"),
     (r"Fetch\.responses\.partitions\.records", lambda value, actor: actor.records(value), "producer ids in batches"),

@@ -98,6 +98,11 @@ def describe_configs():
     return fields(resources=some(resource), include_synonyms=st.booleans(), include_documentation=FLAG)
 
 
+@api("ListConfigResources")
+def list_config_resources():
+    return fields(resource_types=st.sampled_from([[], [2], [2, 4], [16]]))
+
+
 @api("IncrementalAlterConfigs")
 def incremental_alter_configs():
     config = st.tuples(ALTERED_CONFIG, st.sampled_from([0, 0, 1, 2, 3, 9])).map(
@@ -136,6 +141,11 @@ def list_partition_reassignments():
 @api("DescribeProducers")
 def describe_producers():
     return fields(topics=some(fields(name=ANY_TOPIC, partition_indexes=some(PARTITIONS))))
+
+
+@api("DescribeLogDirs")
+def describe_log_dirs():
+    return fields(topics=st.none() | some(fields(topic=ANY_TOPIC, partitions=some(PARTITIONS))))
 
 
 # -- records ------------------------------------------------------------------------------------------
