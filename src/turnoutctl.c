@@ -29,6 +29,7 @@ enum option_id {
 	OPTION_TIMEOUT,
 	OPTION_CONFIG,
 	OPTION_RESPONSE,
+	OPTION_READ_ONLY,
 	OPTION_MEANINGS,
 	OPTION_HELP = 'h',
 	OPTION_VERSION = 'V',
@@ -47,6 +48,7 @@ static const struct option options[] = {
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"response", required_argument, NULL, OPTION_RESPONSE},
     {"meanings", no_argument, NULL, OPTION_MEANINGS},
+    {"read-only", no_argument, NULL, OPTION_READ_ONLY},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -69,8 +71,10 @@ static const struct command {
      "Switches a logical cluster (main) to the physical cluster TO."},
     {"token", "VCLUSTER USER [--lifetime SECONDS]", 2, 2, false, command_token,
      "Makes a token and prints just it; good for 90 days unless told otherwise."},
-    {"topics", "VCLUSTER", 1, 1, false, command_topics,
-     "Lists a vcluster's topics with their physical names."},
+    {"topics",
+     "[list] VCLUSTER | add VCLUSTER TOPIC PHYSICAL [--read-only] | remove VCLUSTER TOPIC", 1, 4,
+     false, command_topics,
+     "Lists a vcluster's topics with their physical names, or changes its aliases."},
     {"reload", "", 0, 0, false, command_reload, "Makes the gateway read its files again."},
     {"wait", "ready|switched:[LOGICAL=]CLUSTER [--timeout SECONDS]", 1, 1, false, command_wait,
      "Waits until the gateway is ready, or a logical cluster (main) is on CLUSTER."},
@@ -172,6 +176,9 @@ option_take(struct tool *tool, int id, const char *value)
 		return true;
 	case OPTION_RESPONSE:
 		tool->response = value;
+		return true;
+	case OPTION_READ_ONLY:
+		tool->read_only = true;
 		return true;
 	case OPTION_MEANINGS:
 		tool->meanings = true;

@@ -27,6 +27,7 @@ struct tool {
 	bool force;
 	bool dry_run;
 	bool meanings;
+	bool read_only;
 	int64_t lifetime_s;
 	int64_t timeout_s;
 	char *const *arguments; /* after the command's name, NULL-terminated */

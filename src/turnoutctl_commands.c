@@ -245,10 +245,10 @@ command_token(const struct tool *tool)
 	return status;
 }
 
-int
-command_topics(const struct tool *tool)
+static int
+list_topics(const struct tool *tool, const char *vcluster)
 {
-	const char *const values[] = {tool->arguments[0]};
+	const char *const values[] = {vcluster};
 	char *path = api_path("/admin/vclusters/v1/vcluster/%s/topics", values);
 	struct answer answer;
 	int status = api_ask(tool, "GET", path, NULL, &answer);
@@ -269,6 +269,59 @@ command_topics(const struct tool *tool)
 	answer_free(&answer);
 	free(path);
 	return status;
+}
+
+/* POST or DELETE of one alias. */
+static int
+change_topic(const struct tool *tool, const char *method, const char *body, const char *done)
+{
+	const char *const values[] = {tool->arguments[1], tool->arguments[2]};
+	char *path = api_path("/admin/vclusters/v1/vcluster/%s/topics/%s", values);
+	struct answer answer;
+	int status = api_ask(tool, method, path, body, &answer);
+
+	if (tool->json && answer.status != 0)
+		print_body(&answer);
+	else if (status == TOOL_DONE)
+		line("%s of %s %s", tool->arguments[2], tool->arguments[1], done);
+	answer_free(&answer);
+	free(path);
+	return status;
+}
+
+static int
+add_topic(const struct tool *tool)
+{
+	json_t *object = json_pack("{s:s, s:b}", "physicalTopicName", tool->arguments[3],
+				   "readOnly", (int)tool->read_only);
+	char *body = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
+	int status = TOOL_USAGE;
+
+	if (body != NULL)
+		status = change_topic(tool, "POST", body, "is an alias now");
+	else
+		fprintf(stderr, "turnoutctl: a topic's name is no UTF-8\n");
+	free(body);
+	json_decref(object);
+	return status;
+}
+
+int
+command_topics(const struct tool *tool)
+{
+	const char *what = tool->arguments[0];
+
+	if (tool->arguments_count == 1)
+		return list_topics(tool, what);
+	if (tool->arguments_count == 2 && strcmp(what, "list") == 0)
+		return list_topics(tool, tool->arguments[1]);
+	if (tool->arguments_count == 4 && strcmp(what, "add") == 0)
+		return add_topic(tool);
+	if (tool->arguments_count == 3 && strcmp(what, "remove") == 0)
+		return change_topic(tool, "DELETE", NULL, "is no alias any more");
+	fprintf(stderr, "turnoutctl: topics [list] VCLUSTER, topics add VCLUSTER TOPIC PHYSICAL "
+			"[--read-only], or topics remove VCLUSTER TOPIC\n");
+	return TOOL_USAGE;
 }
 
 int

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include "admin/handle.h"
 #include "admin/view.h"
 
@@ -151,4 +152,131 @@ handle_topics_list(struct request *request)
 
 	if (vc != NULL)
 		ctl_topics(request->ctl, vc->name, on_topics, request_hold(request));
+}
+
+/* -- aliases */
+
+static void
+on_topic(void *arg, const char *const *names, size_t count, const struct err *err)
+{
+	struct request *request = arg;
+	const char *topic = request_parameter(request, "topic");
+	const struct vcluster *vc;
+	bool found = false;
+
+	if (err != NULL)
+		request_fail_err(request, err);
+	else if (request->ctl != NULL && (vc = vcluster_of(request)) != NULL) {
+		found = view_has_alias(vc, topic);
+		for (size_t i = 0; i < count; i++)
+			found = found || strcmp(names[i], topic) == 0;
+		if (found)
+			request_answer(request, 200, view_topic(vc, topic));
+		else
+			request_fail(request, 404, "vcluster '%s' has no topic '%s'.", vc->name,
+				     topic);
+	}
+	request_release(request);
+}
+
+void
+handle_topic_show(struct request *request)
+{
+	const struct vcluster *vc = vcluster_of(request);
+
+	if (vc != NULL)
+		ctl_topics(request->ctl, vc->name, on_topic, request_hold(request));
+}
+
+/* An optional boolean of the body; answers 400 and returns false where it is none. */
+static bool
+flag_of(struct request *request, const json_t *body, const char *name, bool *out)
+{
+	const json_t *value = json_object_get(body, name);
+
+	*out = json_is_true(value);
+	if (value == NULL || json_is_boolean(value))
+		return true;
+	request_fail(request, 400, "Member '%s' must be true or false.", name);
+	return false;
+}
+
+/* What is asked for, as the original says it now and said it before; answers 400 and returns false
+ * where it is no alias. */
+static bool
+alias_of(struct request *request, const json_t *body, const char **physical, bool *read_only)
+{
+	const json_t *name = json_object_get(body, "physicalTopicName");
+	const json_t *type = json_object_get(body, "type");
+	bool concentrated;
+
+	if (!flag_of(request, body, "readOnly", read_only) ||
+	    !flag_of(request, body, "concentrated", &concentrated))
+		return false;
+	*physical = json_string_value(name);
+	if (name == NULL)
+		request_fail(request, 400,
+			     "Member 'physicalTopicName' is missing: the topic on the brokers.");
+	else if (*physical == NULL)
+		request_fail(request, 400, "Member 'physicalTopicName' must be a string.");
+	else if (type != NULL && !json_is_string(type))
+		request_fail(request, 400, "Member 'type' must be a string.");
+	else if (concentrated ||
+		 (type != NULL && strcasecmp(json_string_value(type), "alias") != 0))
+		request_fail(request, 400,
+			     "There are no concentrated topics here: a mapping is an alias.");
+	return request->status == 0;
+}
+
+static void
+on_alias_set(void *arg, const struct err *err)
+{
+	struct request *request = arg;
+	const struct vcluster *vc = NULL;
+
+	if (err != NULL)
+		request_fail_err(request, err);
+	else if (request->ctl != NULL && (vc = vcluster_of(request)) != NULL) {
+		const char *topic = request_parameter(request, "topic");
+
+		if (view_has_alias(vc, topic))
+			request_answer(request, 201, view_alias(vc, topic));
+		else
+			request_fail(request, 404, "The mapping is gone again.");
+	}
+	request_release(request);
+}
+
+void
+handle_alias_set(struct request *request)
+{
+	const struct vcluster *vc = vcluster_of(request);
+	json_t *body = vc != NULL ? request_json(request) : NULL;
+	const char *physical;
+	bool read_only;
+
+	if (body != NULL && alias_of(request, body, &physical, &read_only))
+		ctl_alias_set(request->ctl, vc->name, request_parameter(request, "topic"), physical,
+			      read_only, request->who, on_alias_set, request_hold(request));
+	json_decref(body);
+}
+
+void
+handle_alias_remove(struct request *request)
+{
+	const struct vcluster *vc = vcluster_of(request);
+
+	if (vc != NULL)
+		ctl_alias_remove(request->ctl, vc->name, request_parameter(request, "topic"),
+				 request->who, on_removed, request_hold(request));
+}
+
+void
+handle_aliases_remove(struct request *request)
+{
+	const struct vcluster *vc = vcluster_of(request);
+
+	if (vc != NULL)
+		ctl_alias_remove(request->ctl, vc->name, NULL, request->who, on_removed,
+				 request_hold(request));
 }

@@ -12,8 +12,9 @@
 #include "base/ensure.h"
 #include "base/parse.h"
 
-#define NAME_MAX_BYTES 128
-#define CANARY_PREFIX  "vcluster:"
+#define NAME_MAX_BYTES  128
+#define TOPIC_MAX_BYTES 249
+#define CANARY_PREFIX   "vcluster:"
 
 #define ROUTE(method, path, role, handler, query, body, summary)                                   \
 	{method, path, ROLE_##role, handle_##handler, query, body, summary},
@@ -27,6 +28,12 @@ static bool
 is_name(const char *text)
 {
 	return name_is_legal(text, NAME_MAX_BYTES);
+}
+
+static bool
+is_topic(const char *text)
+{
+	return name_is_legal(text, TOPIC_MAX_BYTES);
 }
 
 bool
@@ -44,6 +51,7 @@ static const struct kind {
 } kinds[] = {
     {"vcluster", is_name},
     {"user", is_name},
+    {"topic", is_topic},
     {"pcluster", router_is_cluster},
 };
 

@@ -39,6 +39,11 @@ json_t *view_vclusters(const struct snapshot *snap);
 json_t *view_vcluster(const struct vcluster *vc);
 /* names: virtual, as ctl_topics() gives them; the file's aliases are merged in, sorted by name. */
 json_t *view_topics(const struct vcluster *vc, const char *const *names, size_t count);
+/* One topic, alias or not. */
+json_t *view_topic(const struct vcluster *vc, const char *name);
+bool view_has_alias(const struct vcluster *vc, const char *topic);
+/* What a mapping that is there is answered with. */
+json_t *view_alias(const struct vcluster *vc, const char *topic);
 
 json_t *view_config(struct ctl *ctl);
 json_t *view_faults(const struct faults *faults);

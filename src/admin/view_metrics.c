@@ -242,6 +242,63 @@ collect_auth(struct scrape *scrape)
 	sample_with(scrape, "result", "refused", scrape->counters.auth_refused);
 }
 
+/* Of every user with limits. */
+static void
+each_meter(struct scrape *scrape,
+	   void (*write)(struct scrape *scrape, const struct metric_label *labels,
+			 const struct meter *meter))
+{
+	const struct world *world = ctl_world(scrape->ctl);
+
+	for (size_t i = 0; i < world->meters_count; i++) {
+		const struct metric_label labels[] = {
+		    {"vcluster", world->meters[i].vcluster},
+		    {"user", world->meters[i].user},
+		};
+
+		write(scrape, labels, world->meters[i].meter);
+	}
+}
+
+static void
+write_connections(struct scrape *scrape, const struct metric_label *labels,
+		  const struct meter *meter)
+{
+	metrics_sample(scrape->out, scrape->metric, labels, 2,
+		       (uint64_t)atomic_load(&meter->connections));
+}
+
+static void
+collect_user_connections(struct scrape *scrape)
+{
+	each_meter(scrape, write_connections);
+}
+
+static void
+write_refused(struct scrape *scrape, const struct metric_label *labels, const struct meter *meter)
+{
+	metrics_sample(scrape->out, scrape->metric, labels, 2, atomic_load(&meter->refused));
+}
+
+static void
+collect_user_refused(struct scrape *scrape)
+{
+	each_meter(scrape, write_refused);
+}
+
+static void
+write_throttled(struct scrape *scrape, const struct metric_label *labels, const struct meter *meter)
+{
+	metrics_sample_ms(scrape->out, scrape->metric, labels, 2,
+			  (int64_t)atomic_load(&meter->throttled_ms));
+}
+
+static void
+collect_user_throttled(struct scrape *scrape)
+{
+	each_meter(scrape, write_throttled);
+}
+
 /* A row's source: a collector, or where in the workers' counters the value is. */
 static const struct source {
 	collect_fn collect;

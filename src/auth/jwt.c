@@ -11,6 +11,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "base/parse.h"
+#include "base/sha256.h"
 
 bool
 token_make(const struct token_key *key, const char *vcluster, const char *username, int64_t now,
@@ -73,9 +74,22 @@ header_check(const char *text)
 	return verdict;
 }
 
+struct key_id
+token_key_id(const struct token_key *key)
+{
+	struct key_id id;
+	uint8_t digest[SHA256_BYTES];
+
+	sha256(key->bytes, key->length, digest);
+	memcpy(id.bytes, digest, sizeof(id.bytes));
+	explicit_bzero(digest, sizeof(digest));
+	return id;
+}
+
 /* The token decoded by the key that signed it, or NULL. */
 static jwt_t *
-decode(const struct token_key *keys, size_t count, const char *text)
+decode(const struct token_key *keys, size_t count, const char *text,
+       const struct token_key **signer)
 {
 	for (size_t i = 0; i < count; i++) {
 		jwt_t *jwt = NULL;
@@ -83,6 +97,7 @@ decode(const struct token_key *keys, size_t count, const char *text)
 		if (keys[i].length == 0 ||
 		    jwt_decode(&jwt, text, keys[i].bytes, (int)keys[i].length) != 0)
 			continue;
+		*signer = &keys[i];
 		if (jwt_get_alg(jwt) == JWT_ALG_HS256)
 			return jwt;
 		jwt_free(jwt);
@@ -151,6 +166,7 @@ token_verify(const struct token_key *keys, size_t count, const char *text, size_
 	     int64_t now, struct token *out)
 {
 	char copy[TOKEN_BYTES_MAX + 1];
+	const struct token_key *signer;
 	enum auth_verdict verdict;
 	jwt_t *jwt = NULL;
 
@@ -161,7 +177,9 @@ token_verify(const struct token_key *keys, size_t count, const char *text, size_
 	copy[length] = '\0';
 	verdict = header_check(copy);
 	if (verdict == AUTH_OK) {
-		jwt = decode(keys, count, copy);
+		jwt = decode(keys, count, copy, &signer);
+		if (jwt != NULL)
+			out->key = token_key_id(signer);
 		verdict = jwt != NULL ? token_claims(jwt, now, out) : AUTH_SIGNATURE;
 		jwt_free(jwt);
 	}
@@ -189,6 +207,10 @@ static const struct verdict_words words[] = {
     [AUTH_UNKNOWN_USER] = {"unknown_user", "the vcluster has no such user"},
     [AUTH_USERNAME] = {"username", "the user name is not the one that the token was made for"},
     [AUTH_MECHANISM] = {"mechanism", "the SASL mechanism is not PLAIN"},
+    [AUTH_KEY_RETIRED] = {"key_retired", "the key that signed the token is not in force any more "
+					 "(token.keys): make a new one"},
+    [AUTH_CONNECTIONS] = {"connections", "the user has as many connections as its "
+					 "limits.connections allows"},
 };
 
 const char *

@@ -23,13 +23,22 @@ enum auth_verdict {
 	AUTH_UNKNOWN_USER,
 	AUTH_USERNAME, /* SASL username is not the token's */
 	AUTH_MECHANISM,
+	AUTH_KEY_RETIRED, /* of a session: the key that signed its token is not in force any more */
+	AUTH_CONNECTIONS, /* the user has as many connections as limits.connections allows */
+	AUTH_VERDICTS,
+};
+
+/* Tells keys apart without keeping them: the start of a digest. */
+struct key_id {
+	uint8_t bytes[16];
 };
 
 struct token {
 	char username[129];
 	char vcluster[129];
-	int64_t expires; /* seconds since 1970 */
-	int64_t issued;  /* iat, or 0 */
+	int64_t expires;   /* seconds since 1970 */
+	int64_t issued;    /* iat, or 0 */
+	struct key_id key; /* that signed it */
 };
 
 #define TOKEN_BYTES_MAX    4096
@@ -39,6 +48,9 @@ struct token {
  * TOKEN_LIFETIME_MAX. ERR_INVALID for a name or lifetime that no token can have. */
 bool token_make(const struct token_key *key, const char *vcluster, const char *username,
 		int64_t now, int64_t lifetime, char **out, struct err *err) MUST_CHECK;
+
+/* What a key is known by. */
+struct key_id token_key_id(const struct token_key *key);
 
 /* Verifies signature, algorithm, form and expiry against each key in turn. Any thread. *out is
  * filled on AUTH_OK, and on AUTH_EXPIRED and AUTH_NOT_BEFORE (the signature is good: the log may

@@ -74,6 +74,7 @@ sasl_plain(const struct snapshot *snap, const struct token_key *keys, size_t key
 	memcpy(out->username, token.username, sizeof(out->username));
 	out->expires = token.expires;
 	out->issued = token.issued;
+	out->key = token.key;
 	if (verdict != AUTH_OK)
 		return verdict;
 	if (strlen(token.username) != parts.username_length ||
@@ -82,10 +83,23 @@ sasl_plain(const struct snapshot *snap, const struct token_key *keys, size_t key
 	return check_snapshot(snap, out);
 }
 
+static bool
+has_key(const struct key_id *keys, size_t count, const struct key_id *key)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (memcmp(&keys[i], key, sizeof(*key)) == 0)
+			return true;
+	}
+	return false;
+}
+
 enum auth_verdict
-sasl_recheck(const struct snapshot *snap, const struct sasl_identity *identity, int64_t now)
+sasl_recheck(const struct snapshot *snap, const struct key_id *keys, size_t keys_count,
+	     const struct sasl_identity *identity, int64_t now)
 {
 	if (now >= identity->expires)
 		return AUTH_EXPIRED;
+	if (!has_key(keys, keys_count, &identity->key))
+		return AUTH_KEY_RETIRED;
 	return check_snapshot(snap, identity);
 }

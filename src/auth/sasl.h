@@ -11,8 +11,9 @@
 struct sasl_identity {
 	char vcluster[129];
 	char username[129];
-	int64_t expires; /* seconds since 1970 */
-	int64_t issued;  /* iat, or 0 */
+	int64_t expires;   /* seconds since 1970 */
+	int64_t issued;    /* iat, or 0 */
+	struct key_id key; /* that signed the token */
 };
 
 /* The one sentence that a client sees for every refusal: tells an attacker nothing of which part
@@ -28,7 +29,8 @@ enum auth_verdict sasl_plain(const struct snapshot *snap, const struct token_key
 			     struct sasl_identity *out);
 
 /* Is an identity that was admitted earlier still good under a newer snapshot (user or vcluster
- * removed, not.before raised, expired)? Keys are not looked at: retiring a key ends new logins, not
- * sessions. */
-enum auth_verdict sasl_recheck(const struct snapshot *snap, const struct sasl_identity *identity,
+ * removed, not.before raised, expired, the key that signed its token retired)? keys: the ids of
+ * those in force. */
+enum auth_verdict sasl_recheck(const struct snapshot *snap, const struct key_id *keys,
+			       size_t keys_count, const struct sasl_identity *identity,
 			       int64_t now);

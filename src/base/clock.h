@@ -8,6 +8,8 @@
 
 /* Milliseconds since some fixed point; never goes back. */
 int64_t clock_now_ms(void);
+/* The same in microseconds. */
+int64_t clock_now_us(void);
 /* Seconds since 1970 (UTC). */
 int64_t clock_wall_s(void);
 int64_t clock_wall_ms(void);

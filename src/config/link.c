@@ -361,6 +361,15 @@ config_cluster_id(const char *gateway, const char *vcluster, char out[23])
 	free(text);
 }
 
+/* A tenant that says nothing of it has the gateway's. */
+static void
+link_session(struct loading *l, size_t index)
+{
+	if (l->vcluster_roots[index] == NULL ||
+	    node_find(l->vcluster_roots[index], "session.lifetime.ms") == NULL)
+		l->vclusters[index].session_lifetime_ms = l->snap->settings.session_lifetime_ms;
+}
+
 void
 link_all(struct loading *l)
 {
@@ -371,6 +380,7 @@ link_all(struct loading *l)
 	for (size_t i = 0; i < l->vclusters_count; i++) {
 		if (l->vcluster_roots[i] != NULL)
 			link_aliases(l, i);
+		link_session(l, i);
 		config_cluster_id(l->snap->settings.cluster_id, l->vclusters[i].name,
 				  l->vclusters[i].cluster_id);
 	}

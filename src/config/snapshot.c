@@ -54,6 +54,12 @@ vcluster_user(const struct vcluster *vc, const char *name)
 	return find_sorted(vc->users, vc->users_count, sizeof(struct user), name);
 }
 
+bool
+user_has_limits(const struct user *user)
+{
+	return user->connections > 0 || user->in_rate > 0 || user->out_rate > 0;
+}
+
 int
 snapshot_cluster(const struct snapshot *snap, const char *name)
 {

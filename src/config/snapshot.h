@@ -55,7 +55,8 @@ struct settings {
 	int64_t buffer_bytes; /* per connection and direction, then reading stops */
 	int64_t authenticate_timeout_ms;
 	int64_t idle_timeout_ms;
-	int64_t connect_timeout_ms; /* to a broker */
+	int64_t connect_timeout_ms;  /* to a broker */
+	int64_t session_lifetime_ms; /* 0: until the token's end */
 	int64_t switch_drain_timeout_ms;
 	int64_t switch_settle_timeout_ms;
 	int64_t probe_interval_ms;
@@ -97,6 +98,11 @@ struct user {
 	const char *name;
 	int64_t not_before; /* tokens issued (iat) before this second are refused; 0: none. A token
 			     * without iat is refused where this is set */
+	const int64_t *allow; /* numbers of the choices of keys.def; none: everything */
+	size_t allow_count;
+	int64_t connections; /* 0: no limit, as below */
+	int64_t in_rate;     /* bytes per second */
+	int64_t out_rate;
 };
 
 struct alias {
@@ -112,7 +118,8 @@ struct vcluster {
 	size_t logical;      /* index into logicals[] */
 	const char *active; /* own `active:` of a canary tenant, or NULL; then `logical` is one made
 			     * for it alone, named "vcluster:NAME" */
-	const struct user *users; /* sorted by name */
+	int64_t session_lifetime_ms; /* its own, or that of the settings */
+	const struct user *users;    /* sorted by name */
 	size_t users_count;
 	const struct alias *aliases; /* sorted by topic */
 	size_t aliases_count;
@@ -155,6 +162,7 @@ void snapshot_unref(struct snapshot **snap);
 
 const struct vcluster *snapshot_vcluster(const struct snapshot *snap, const char *name);
 const struct user *vcluster_user(const struct vcluster *vc, const char *name);
+bool user_has_limits(const struct user *user);
 /* Index of a physical cluster by name, or -1. */
 int snapshot_cluster(const struct snapshot *snap, const char *name);
 /* Index of a logical cluster by name, or -1. */

@@ -168,18 +168,39 @@ choice_find(struct reader *r, const struct key *key, const char *text, const cha
 	return -1;
 }
 
+/* The choice nearest to a word that is none, or NULL. */
+static const char *
+choice_suggest(struct reader *r, const struct key *key, const char *text)
+{
+	const char *choice = key->choices;
+	const char *best = NULL;
+
+	while (*choice != '\0') {
+		size_t length = strcspn(choice, " ");
+
+		best = word_nearest(text, arena_strndup(r->arena, choice, length), best);
+		choice += length;
+		choice += strspn(choice, " ");
+	}
+	return best;
+}
+
 static int
 choice_read(struct reader *r, const struct key *key, const struct node *node, const char *path,
 	    const char **canonical)
 {
-	char sentence[384];
+	char sentence[512];
 	char range[160];
+	const char *near;
 	int number = choice_find(r, key, node->text, canonical);
 
 	if (number < 0) {
+		near = choice_suggest(r, key, node->text);
 		snprintf(sentence, sizeof(sentence),
-			 "is not supported by this version: it takes %s. %s",
-			 key_range(key, range, sizeof(range)), key->sentence);
+			 "is not supported by this version: it takes %s. %s%s%s%s",
+			 key_range(key, range, sizeof(range)), key->sentence,
+			 near != NULL ? " Did you mean " : "", near != NULL ? near : "",
+			 near != NULL ? "?" : "");
 		fail(r, key, node, path, sentence);
 	}
 	return number;

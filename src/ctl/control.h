@@ -6,7 +6,8 @@
  *   clusters.c probes of the configured clusters, and what follows from their answers
  *   reload.c   files -> snapshot -> world
  *   move.c     a switch: the machine of switch.c tied to the real world
- *   tenant.c   tokens, removal, topics
+ *   tenant.c   tokens, removal, topics; edits of a tenant's file
+ *   aliases.c  topics from outside a tenant's prefix
  * Everything runs on the control loop.
  */
 #pragma once
@@ -46,6 +47,7 @@ struct ctl {
 	bool loaded_ok;
 
 	struct secrets secrets;
+	struct meters meters;
 	struct fleet fleet;
 	struct tracks tracks;
 	struct cluster_probe **probes;
@@ -109,6 +111,14 @@ bool reload_first(struct ctl *ctl, struct err *err) MUST_CHECK;
 void reload_watch(struct ctl *ctl);
 /* Makes ctl->faults anew: those of the latest load, and refused switches. */
 void ctl_compose_faults(struct ctl *ctl);
+
+/* -- tenant.c */
+
+/* Writes an alias into a vcluster's file, or takes it out (physical NULL), or all (topic NULL,
+ * too). Names are legal. */
+void tenant_edit_alias(struct ctl *ctl, const char *vcluster, const char *topic,
+		       const char *physical, bool read_only, const char *who, done_fn done,
+		       void *arg);
 
 /* -- move.c */
 

@@ -116,6 +116,7 @@ ctl_stop(struct ctl **ctl_pointer)
 	fleet_free(&ctl->fleet);
 	tracks_free(&ctl->tracks);
 	secrets_wipe(&ctl->secrets);
+	meters_free(&ctl->meters);
 	free((char *)ctl->listeners.bind_host);
 	free((char *)ctl->source.active_dir);
 	free(ctl->workers);

@@ -85,6 +85,16 @@ typedef void (*topics_done_fn)(void *arg, const char *const *names, size_t count
 			       const struct err *err);
 void ctl_topics(struct ctl *ctl, const char *vcluster, topics_done_fn done, void *arg);
 
+/* Gives a vcluster an alias, or changes whether one that it has is read-only. The physical topic
+ * must be on the active cluster: ERR_INVALID where it is not, ERR_UNAVAILABLE where the cluster
+ * cannot be asked; another physical topic for an alias that is there is ERR_CONFLICT. Done when the
+ * workers know it; err NULL on success. */
+void ctl_alias_set(struct ctl *ctl, const char *vcluster, const char *topic, const char *physical,
+		   bool read_only, const char *who, done_fn done, void *arg);
+/* Takes an alias out of the files, or (topic NULL) all of a vcluster. */
+void ctl_alias_remove(struct ctl *ctl, const char *vcluster, const char *topic, const char *who,
+		      done_fn done, void *arg);
+
 /* -- what is */
 
 struct broker_status {

@@ -27,13 +27,16 @@ copy_keys(struct world *world, const struct ctl *ctl)
 	const struct token_key *keys =
 	    secrets_keys(&ctl->secrets, &world->snap->settings, &world->keys_count);
 	struct token_key *copy = arena_array(world->arena, world->keys_count, sizeof(*copy));
+	struct key_id *ids = arena_array(world->arena, world->keys_count, sizeof(*ids));
 
 	for (size_t i = 0; i < world->keys_count; i++) {
 		uint8_t *bytes = arena_alloc(world->arena, keys[i].length);
 
 		memcpy(bytes, keys[i].bytes, keys[i].length);
 		copy[i] = (struct token_key){.bytes = bytes, .length = keys[i].length};
+		ids[i] = token_key_id(&copy[i]);
 	}
+	world->key_ids = ids;
 	return copy;
 }
 
@@ -62,6 +65,32 @@ build_route(struct route *route, struct world *world, struct ctl *ctl, const cha
 	route->slots = slots;
 }
 
+/* In the order of the snapshot's names, which are sorted. */
+static void
+build_meters(struct world *world, struct ctl *ctl)
+{
+	const struct snapshot *snap = world->snap;
+	size_t most = 0;
+
+	for (size_t i = 0; i < snap->vclusters_count; i++) {
+		for (size_t j = 0; j < snap->vclusters[i].users_count; j++)
+			most += user_has_limits(&snap->vclusters[i].users[j]);
+	}
+	world->meters = arena_array(world->arena, most, sizeof(*world->meters));
+	for (size_t i = 0; i < snap->vclusters_count; i++) {
+		const struct vcluster *vc = &snap->vclusters[i];
+
+		for (size_t j = 0; j < vc->users_count; j++) {
+			if (!user_has_limits(&vc->users[j]))
+				continue;
+			world->meters[world->meters_count++] = (struct world_meter){
+			    vc->name, vc->users[j].name,
+			    meters_get(&ctl->meters, vc->name, vc->users[j].name)};
+		}
+	}
+	meters_trim(&ctl->meters);
+}
+
 struct world *
 world_build(struct ctl *ctl)
 {
@@ -77,6 +106,7 @@ world_build(struct ctl *ctl)
 	for (size_t i = 0; i < ctl->snap->logicals_count; i++)
 		build_route(&routes[i], world, ctl, ctl->snap->logicals[i].name);
 	world->routes = routes;
+	build_meters(world, ctl);
 	fleet_apis(&ctl->fleet, world->apis);
 	return world;
 }

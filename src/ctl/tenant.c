@@ -19,14 +19,18 @@
 
 #define NAME_MAX_LENGTH 128
 
-enum undo { UNDO_NOTHING, UNDO_FILE, UNDO_USER };
+enum undo { UNDO_NOTHING, UNDO_FILE, UNDO_USER, UNDO_ALIAS };
 
 /* A change of a tenant's file. */
 struct tenant_edit {
 	struct op op;
 	struct ctl *ctl;
 	char *vcluster;
-	char *user; /* NULL: the whole vcluster */
+	char *user;    /* NULL: the whole vcluster */
+	bool is_alias; /* of aliases: */
+	char *topic;   /* NULL: all of them */
+	char *physical;
+	bool read_only;
 	char *who;
 	char *path; /* of the file */
 	bool remove;
@@ -64,6 +68,8 @@ edit_free(struct tenant_edit *edit)
 {
 	free(edit->vcluster);
 	free(edit->user);
+	free(edit->topic);
+	free(edit->physical);
 	free(edit->who);
 	free(edit->path);
 	free(edit);
@@ -79,6 +85,7 @@ edit_end(struct tenant_edit *edit)
 	log_at(err != NULL ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
 	       edit->remove ? "tenant.remove" : "tenant.add", KV_STR("who", edit->who),
 	       KV_STR("vcluster", edit->vcluster), KV_STR("user", edit->user),
+	       KV_STR("topic", edit->topic), KV_STR("physical", edit->physical),
 	       KV_STR("why", err != NULL ? err->text : NULL));
 	if (edit->token_done != NULL && err != NULL)
 		edit->token_done(edit->arg, NULL, err);
@@ -113,6 +120,55 @@ edit_user(const char *path, const char *user, bool remove, struct err *err)
 	    .path = keys, .depth = 2, .value = remove ? NULL : "{}", .raw = true};
 
 	return edit_file(path, &edit, false, err);
+}
+
+/* Writes an alias, or just what of it changes; takes it, or all, out. */
+static bool
+edit_alias(const char *path, const char *topic, const char *physical, const char *read_only,
+	   struct err *err)
+{
+	const char *const keys[] = {"topics", topic, "read.only"};
+	struct edit edit = {.path = keys, .depth = topic != NULL ? 2 : 1, .raw = true};
+	char *value = NULL;
+	bool ok;
+
+	if (physical != NULL)
+		value = mem_printf("{physical: \"%s\"%s%s}", physical,
+				   read_only != NULL ? ", read.only: " : "",
+				   read_only != NULL ? read_only : "");
+	else if (read_only != NULL)
+		edit.depth = 3;
+	edit.value = value != NULL ? value : read_only;
+	ok = edit_file(path, &edit, false, err);
+	free(value);
+	return ok;
+}
+
+static const struct alias *
+alias_of(const struct vcluster *vc, const char *topic)
+{
+	for (size_t i = 0; topic != NULL && i < vc->aliases_count; i++) {
+		if (strcmp(vc->aliases[i].topic, topic) == 0)
+			return &vc->aliases[i];
+	}
+	return NULL;
+}
+
+static bool
+apply_alias(struct tenant_edit *edit, const struct vcluster *vc, bool *changed)
+{
+	const struct alias *alias = alias_of(vc, edit->topic);
+
+	if (edit->remove)
+		return edit_alias(edit->path, edit->topic, NULL, NULL, &edit->err);
+	if (alias == NULL) {
+		edit->undo = UNDO_ALIAS;
+		return edit_alias(edit->path, edit->topic, edit->physical,
+				  edit->read_only ? "true" : NULL, &edit->err);
+	}
+	*changed = alias->read_only != edit->read_only;
+	return !*changed || edit_alias(edit->path, edit->topic, NULL,
+				       edit->read_only ? "true" : "false", &edit->err);
 }
 
 /* A vcluster that nobody knows yet. */
@@ -154,6 +210,11 @@ apply(struct tenant_edit *edit, bool *changed)
 	edit->path = vc != NULL ? mem_strdup(vc->file)
 				: mem_printf("%s/%s.yaml", edit->ctl->snap->settings.vclusters_dir,
 					     edit->vcluster);
+	if (edit->is_alias && vc != NULL)
+		return apply_alias(edit, vc, changed);
+	if (edit->is_alias)
+		return err_set(&edit->err, ERR_NOT_FOUND, "there is no vcluster %s",
+			       edit->vcluster);
 	if (edit->remove && (vc == NULL || (edit->user != NULL && !vcluster_user(vc, edit->user))))
 		return err_set(&edit->err, ERR_NOT_FOUND, "there is no %s%s%s", edit->vcluster,
 			       edit->user != NULL ? "/" : "", edit->user != NULL ? edit->user : "");
@@ -178,6 +239,8 @@ undo(struct tenant_edit *edit)
 		ok = edit_remove(edit->path, &err);
 	else if (edit->undo == UNDO_USER)
 		ok = edit_user(edit->path, edit->user, true, &err);
+	else if (edit->undo == UNDO_ALIAS)
+		ok = edit_alias(edit->path, edit->topic, NULL, NULL, &err);
 	if (!ok)
 		log_error("tenant.not_undone", KV_STR("file", edit->path), KV_STR("why", err.text),
 			  KV_STR("what", "repair the file by hand"));
@@ -302,6 +365,26 @@ ctl_remove(struct ctl *ctl, const char *vcluster, const char *user, const char *
 	}
 	edit = edit_new(ctl, vcluster, user, who);
 	edit->remove = true;
+	edit->done = done;
+	edit->arg = arg;
+	if (opqueue_add(ctl->queue, &edit->op, &err))
+		return;
+	edit_free(edit);
+	done(arg, &err);
+}
+
+void
+tenant_edit_alias(struct ctl *ctl, const char *vcluster, const char *topic, const char *physical,
+		  bool read_only, const char *who, done_fn done, void *arg)
+{
+	struct tenant_edit *edit = edit_new(ctl, vcluster, NULL, who);
+	struct err err;
+
+	edit->is_alias = true;
+	edit->remove = physical == NULL;
+	edit->topic = topic != NULL ? mem_strdup(topic) : NULL;
+	edit->physical = physical != NULL ? mem_strdup(physical) : NULL;
+	edit->read_only = read_only;
 	edit->done = done;
 	edit->arg = arg;
 	if (opqueue_add(ctl->queue, &edit->op, &err))

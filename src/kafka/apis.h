@@ -14,6 +14,7 @@ enum api_policy {
 	API_LOCAL,   /* answered by the gateway; proxy/local.c has the handler */
 	API_EITHER,  /* proxy/local.c is asked first; what it does not answer is forwarded
 			(InitProducerId, KIP-98) */
+	API_ASKED,   /* answered by the gateway from what it asks of the broker in its own words */
 };
 
 /* What a user must be allowed to do; DESCRIBE is allowed to everybody. */

@@ -120,8 +120,12 @@ encode_field(struct encoder *e, uint16_t field)
 	    kafka_versions_has(f->tagged, e->version))
 		return;
 	if (f->type == KAFKA_STRUCT && !f->array) {
-		if (kafka_versions_has(f->nullable, e->version))
-			bytes_add_u8(e->out, 1);
+		if (kafka_versions_has(f->nullable, e->version)) {
+			e->fn(e->arg, field, e->index, &value);
+			bytes_add_u8(e->out, value.null ? 0xff : 1);
+			if (value.null)
+				return;
+		}
 		encode_run(e, f->child, f->children);
 		return;
 	}

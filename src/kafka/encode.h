@@ -19,7 +19,7 @@ struct encode_value {
 	size_t length;
 	size_t count; /* arrays: elements */
 	bool element; /* set by the encoder: an element of an array of leaves is asked for */
-	bool null;    /* arrays: null instead of empty */
+	bool null;    /* arrays: null instead of empty; nullable structs: there is none */
 };
 
 /* Fills *out (zeroed) for a field; index[] has the element numbers of the arrays around it,

@@ -48,8 +48,12 @@ enum meaning {
 				  dropped */
 	MEANING_LISTED_TYPE,   /* what kinds of config resources are asked for: topics and groups */
 	MEANING_LISTED_NAME,   /* topic or group name, the type of which follows */
-	MEANING_EMBEDDED_PROTOCOL, /* consumer protocol bytes: opaque between clients for now,
-				      passes */
+	MEANING_CLIENT_ID,     /* of a request's header: one that carries rights loses them */
+	MEANING_CONFIG_NAME,   /* says what the CONFIG_VALUE behind it is */
+	MEANING_CONFIG_VALUE,  /* a few hold numbers of brokers, or a topic: rewritten */
+	MEANING_PROTOCOL_TYPE, /* of a group: only the bytes of "consumer" are read */
+	MEANING_SUBSCRIPTION,  /* bytes of the consumer protocol: the names inside are rewritten */
+	MEANING_ASSIGNMENT,    /* likewise */
 	MEANING_DROP_TAG, /* a tagged field that is never passed on (endpoints, cluster id, replica
 			     state) */
 	MEANING_LOG_DIR,  /* a directory of a broker: a number in the order of the answer */
@@ -57,9 +61,12 @@ enum meaning {
 	MEANING_VOLUME_BYTES,  /* size of a broker's disk: -1, unknown (KIP-827) */
 	MEANING_ACKS,          /* Produce: 0 means that no response will come */
 	MEANING_AUTO_CREATION, /* may a topic that is named be created: not where "all" was asked
-				  for */
-	MEANING_SECRET,        /* credentials: never printed, never logged */
-	MEANING_RECORDS,       /* record batches: passed by reference, never read */
+				  for, or by a user who may not write */
+	MEANING_FETCH_BYTES,   /* how much a fetch asks for: not more than the user's rate */
+	MEANING_THROTTLE_TIME, /* the larger of the broker's and the gateway's (KIP-219) */
+	MEANING_ACL,     /* an ACL or a filter of ACLs: proxy/acls.c reads and maps it as a whole */
+	MEANING_SECRET,  /* credentials: never printed, never logged */
+	MEANING_RECORDS, /* record batches: passed by reference, never read */
 	MEANING_COUNT,
 };
 

@@ -38,6 +38,13 @@ asking_send(struct client *c, int key, int version, encode_fn fn, void *arg)
 }
 
 void
+asking_send_last(struct client *c, int key, int version, encode_fn fn, void *arg)
+{
+	c->asking.is_last = true;
+	asking_send(c, key, version, fn, arg);
+}
+
+void
 asking_done(struct client *c)
 {
 	c->asking.state = ASKING_DONE;
@@ -57,7 +64,7 @@ void
 asking_go_on(struct client *c)
 {
 	c->asking.state = ASKING_DONE;
-	if (c->hold != NULL || c->state != CLIENT_OPEN)
+	if ((c->hold != NULL && !c->asking.is_last) || c->state != CLIENT_OPEN)
 		asking_drop(c);
 	else
 		c->asking.kind->next(c, c->asking.work);

@@ -40,8 +40,9 @@ struct asking_kind {
 struct asking {
 	enum asking_state state;
 	const struct asking_kind *kind;
-	void *work;  /* the kind's own */
-	int16_t key; /* of the question that is out */
+	void *work;   /* the kind's own */
+	bool is_last; /* of asking_send_last() */
+	int16_t key;  /* of the question that is out */
 	int16_t version;
 };
 
@@ -49,6 +50,9 @@ struct asking {
 void asking_begin(struct client *c, const struct asking_kind *kind, void *work);
 /* Sends a question to the client's broker. */
 void asking_send(struct client *c, int key, int version, encode_fn fn, void *arg);
+/* The same for a question that changes something: what is said to it is the request's answer, also
+ * when a hold has begun by then. */
+void asking_send_last(struct client *c, int key, int version, encode_fn fn, void *arg);
 /* No question is left: the request is handled now. */
 void asking_done(struct client *c);
 /* The upstream's answer to the question that is out, in two steps: read it; then, with nothing of

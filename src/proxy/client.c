@@ -66,6 +66,17 @@ pending_free(struct pending *p)
 	free(p);
 }
 
+/* A request that was read to be refused is through. */
+static void
+refusal_end(struct client *c)
+{
+	if (c->refusing == NULL)
+		return;
+	refusal_free(c->refusing);
+	free(c->refusing);
+	c->refusing = NULL;
+}
+
 static void
 client_free(void *arg)
 {
@@ -75,6 +86,7 @@ client_free(void *arg)
 	while ((node = list_pop(&c->pending)) != NULL)
 		pending_free(CONTAINER_OF(node, struct pending, node));
 	asking_drop(c);
+	refusal_end(c);
 	rewrite_free(&c->request.rw);
 	rewrite_free(&c->response.rw);
 	world_unref(&c->request.world);
@@ -114,6 +126,7 @@ client_close(struct client *c, const char *why)
 	loop_io_watch(&c->io, 0);
 	close(c->fd);
 	upstream_close(c);
+	throttle_release(c);
 	leave_hold(c);
 	list_remove(&c->node);
 	c->w->clients_count--;
@@ -158,12 +171,20 @@ is_reading(const struct client *c)
 							   : (size_t)settings_of(c)->buffer_bytes);
 }
 
+/* Is nothing more taken for a while? What is under way is read to its end. */
+static bool
+is_muted(const struct client *c)
+{
+	return c->muted_until_ms != 0 && !c->request.active && c->refusing == NULL &&
+	       c->asking.state == ASKING_NOTHING;
+}
+
 /* Reading stops when the broker or the client itself is slow to take what it asked for, and while a
  * request waits. */
 static bool
 may_read(const struct client *c)
 {
-	return is_alive(c) && !c->is_waiting && c->asking.state == ASKING_NOTHING &&
+	return is_alive(c) && !c->is_waiting && !is_muted(c) && c->asking.state == ASKING_NOTHING &&
 	       is_reading(c) && c->up.out.bytes < (size_t)settings_of(c)->buffer_bytes &&
 	       c->pending_count < PENDING_MAX;
 }
@@ -175,8 +196,11 @@ client_update_watch(struct client *c)
 
 	if (c->state == CLIENT_CLOSED)
 		return;
-	if (may_read(c))
+	if (may_read(c)) {
 		events |= EV_READ;
+		if ((c->io.events & EV_READ) == 0)
+			c->reads_since_ms = clock_now_ms();
+	}
 	if (c->out.count > 0)
 		events |= EV_WRITE;
 	loop_io_watch(&c->io, events);
@@ -279,6 +303,24 @@ refuse(struct client *c, const char *event, const struct head *head, const char 
 	client_close(c, why);
 }
 
+/* One answer is not to take longer than a second at the user's rate; a batch that is larger comes
+ * all the same (KIP-74). */
+static int32_t
+fetch_limit(const struct client *c)
+{
+	int64_t rate = c->user != NULL ? c->user->out_rate : 0;
+
+	return (int32_t)(rate < INT32_MAX ? rate : INT32_MAX);
+}
+
+void
+client_producer_owner(const struct client *c, struct producer_owner *owner)
+{
+	const struct world *world = c->w->world;
+
+	*owner = (struct producer_owner){c->vc->name, world->keys, world->keys_count};
+}
+
 void
 client_context(struct client *c, struct rewrite_context *cx)
 {
@@ -291,10 +333,13 @@ client_context(struct client *c, struct rewrite_context *cx)
 	    .advertised_host = settings_of(c)->advertised_host,
 	    .cluster_id = c->vc->cluster_id,
 	    .port_start = (int32_t)settings_of(c)->port_start,
+	    .no_creation = (c->allowed & OPERATION_WRITE) == 0,
+	    .fetch_bytes = fetch_limit(c),
 	    .scratch = &c->scratch,
 	    .whole_bytes = (int32_t)(request_bytes < INT32_MAX ? request_bytes : INT32_MAX),
 	};
 	names_init(&cx->names, c->vc);
+	client_producer_owner(c, &cx->producers);
 }
 
 static void
@@ -302,7 +347,11 @@ answer_locally(struct client *c, const struct head *head, struct bytes *answer)
 {
 	struct pending *p = pending_add(c, head->key, head->version, head->correlation_id, true);
 	struct buf *buf = buf_new(answer->length);
+	int32_t throttle_ms;
 
+	throttle_ms = throttle_answer(c, head->key, answer->length);
+	if (c->throttle_at != 0)
+		be_put32(answer->data + c->throttle_at, (uint32_t)throttle_ms);
 	memcpy(buf->data, answer->data, answer->length);
 	segs_add(&p->answer, buf, buf->data, answer->length);
 	buf_unref(&buf);
@@ -332,21 +381,21 @@ owes_answer(const struct rewriter *rw)
 	return rw->key != 0 || rw->acks != 0;
 }
 
-/* What its answer has to be treated like. */
-static void
-note_answer(struct pending *p, const struct rewriter *rw)
-{
-	p->is_whole = rw->named_alias;
-	p->is_expanded = rw->is_expanded;
-}
-
 /* A request goes out: notes what the broker owes for it. */
 static void
 note_request(struct client *c, const struct rewriter *rw, int32_t correlation_id)
 {
+	struct pending *p;
+
 	c->up.is_silent = !owes_answer(rw);
-	if (owes_answer(rw))
-		note_answer(pending_add(c, rw->key, rw->version, correlation_id, false), rw);
+	if (rw->key == KA_JoinGroup)
+		groups_note(&c->groups, rw->group, rw->is_consumer);
+	if (!owes_answer(rw))
+		return;
+	p = pending_add(c, rw->key, rw->version, correlation_id, false);
+	p->is_whole = rw->named_alias;
+	p->is_expanded = rw->is_expanded;
+	p->is_consumer = rw->is_consumer;
 }
 
 static void
@@ -357,6 +406,7 @@ forward_frame(struct client *c, const struct head *head, const uint8_t *frame)
 
 	client_context(c, &cx);
 	cx.own = lookup_result(c);
+	cx.is_consumer = c->syncs_consumers;
 	if (!rewrite_frame(rw, &cx, KAFKA_REQUEST, head->key, head->version, c->in.buf, frame,
 			   head->size)) {
 		refuse(c, "request.malformed", head, rw->error);
@@ -463,11 +513,77 @@ feed_stream(struct client *c)
 	return true;
 }
 
+/* -- requests that the user may not make */
+
+static void
+begin_refusal(struct client *c, const struct head *head)
+{
+	c->refusing = mem_alloc(sizeof(*c->refusing));
+	refusal_begin(c->refusing, head->key, head->version, head->size, REFUSAL_UNAUTHORIZED);
+	inbuf_consume(&c->in, 4);
+	WORKER_COUNT(c->w, requests_denied, 1);
+	/* Once for a connection: clients go on asking. */
+	log_at(c->was_refused ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "request.denied",
+	       KV_STR("peer", c->peer), KV_STR("vcluster", c->vc->name),
+	       KV_STR("user", c->identity.username), KV_STR("api", kafka_api_name(head->key)),
+	       KV_STR("why", "users.NAME.allow of the vcluster's file does not have it"));
+	c->was_refused = true;
+}
+
+/* The request is through: answers it. One that wants no answer can only be told by closing, as a
+ * broker does. */
+static void
+finish_refusal(struct client *c, const struct head *head)
+{
+	struct bytes answer = {0};
+
+	if (head->key == KA_Produce && c->refusing->acks == 0) {
+		client_close(c, "the user may not write, and acks=0 leaves no other way to say so");
+		return;
+	}
+	refusal_answer(c->refusing, &answer);
+	c->throttle_at = c->refusing->throttle_at;
+	answer_locally(c, head, &answer);
+	bytes_free(&answer);
+	refusal_end(c);
+}
+
+/* Reads on in a request that is refused. false: more must come first. */
+static bool
+feed_refusal(struct client *c)
+{
+	struct refusal *r = c->refusing;
+	enum refusal_progress progress;
+	size_t consumed;
+	struct head head = {.key = r->key, .version = r->version, .size = r->size};
+
+	if (c->in.buf == NULL)
+		return false;
+	progress = refusal_feed(r, inbuf_at(&c->in), inbuf_length(&c->in), &consumed);
+	head.correlation_id = r->correlation_id;
+	if (progress == REFUSAL_FAILED) {
+		refuse(c, "request.malformed", &head, r->malformed);
+		return false;
+	}
+	if (progress == REFUSAL_MORE && (int64_t)r->walk.need > settings_of(c)->request_bytes) {
+		refuse(c, "request.too_large", &head,
+		       "a field that cannot be streamed is larger than limits.request.bytes");
+		return false;
+	}
+	inbuf_consume(&c->in, consumed);
+	if (progress == REFUSAL_MORE)
+		return consumed > 0;
+	finish_refusal(c, &head);
+	return is_alive(c);
+}
+
 /* May this request not go now? Then nothing more is read until it may. */
 static bool
 must_wait(const struct client *c, const struct head *head)
 {
 	if ((head->api->flags & API_BEFORE_AUTH) != 0)
+		return false;
+	if (c->asking.is_last) /* the cluster has done it: only the answer is missing */
 		return false;
 	if (c->hold != NULL && head->api->policy != API_LOCAL)
 		return true;
@@ -518,12 +634,19 @@ check_head(struct client *c, struct head *head)
 		       "only ApiVersions and SASL are legal before the login");
 		return false;
 	}
+	if (c->state == CLIENT_OPEN && (head->api->flags & API_BEFORE_AUTH) == 0 &&
+	    !c->is_waiting && c->asking.state == ASKING_NOTHING && session_is_over(c)) {
+		client_close(c, "its session has ended, and it did not log in again");
+		return false;
+	}
 	range = &c->w->world->apis[head->key];
 	if (head->key != KA_ApiVersions &&
 	    (head->version < range->min || head->version > range->max)) {
 		refuse(c, "request.unsupported", head, "a version that is not offered");
 		return false;
 	}
+	if (api_has_version(head->api, head->version))
+		worker_record_api(c->w, head->key, head->version);
 	return true;
 }
 
@@ -593,6 +716,15 @@ read_head(struct client *c, struct head *head)
 	return check_size(c, head) && check_head(c, head);
 }
 
+static void
+take_request(struct client *c, const struct head *head)
+{
+	if (c->asking.state != ASKING_NOTHING)
+		return; /* when it was parked */
+	WORKER_COUNT(c->w, requests_total, 1);
+	throttle_request(c, head->key, 4 + head->size);
+}
+
 /* May a request be passed on while it arrives? With aliases a name's change shows with the name
  * only, so that as much as may be is taken as a whole. */
 static bool
@@ -611,6 +743,10 @@ step(struct client *c)
 
 	if (c->request.active)
 		return c->up.out.bytes < (size_t)settings_of(c)->buffer_bytes && feed_stream(c);
+	if (c->refusing != NULL)
+		return feed_refusal(c);
+	if (is_muted(c))
+		return false;
 	if (!is_reading(c)) { /* answers of our own: small requests ask for much larger ones */
 		flush(c);
 		if (!is_alive(c) || !is_reading(c))
@@ -619,6 +755,13 @@ step(struct client *c)
 	if (c->pending_count >= PENDING_MAX || c->asking.state == ASKING_OUT ||
 	    !read_head(c, &head))
 		return false;
+	if (c->state == CLIENT_OPEN && (head.api->operation & ~c->allowed) != 0) {
+		c->is_waiting = false;
+		take_request(c, &head);
+		asking_drop(c);
+		begin_refusal(c, &head);
+		return true;
+	}
 	if (must_wait(c, &head)) {
 		asking_drop(c);
 		begin_wait(c, &head);
@@ -626,12 +769,12 @@ step(struct client *c)
 	}
 	c->is_waiting = false;
 	if (inbuf_length(&c->in) >= 4 + head.size) {
-		WORKER_COUNT(c->w, requests_total, c->asking.state == ASKING_NOTHING ? 1 : 0);
+		take_request(c, &head);
 		handle_frame(c, &head);
 		return is_alive(c);
 	}
 	if (may_stream(c, &head)) {
-		WORKER_COUNT(c->w, requests_total, 1);
+		take_request(c, &head);
 		begin_stream(c, &head);
 		return true;
 	}
@@ -660,9 +803,20 @@ unit_wanted(const struct client *c)
 {
 	if (c->request.active)
 		return c->request.rw.walk.need > 0 ? c->request.rw.walk.need : 1;
+	if (c->refusing != NULL)
+		return c->refusing->walk.need > 0 ? c->refusing->walk.need : 1;
 	if (c->in.buf == NULL || inbuf_length(&c->in) < FRAME_HEAD)
 		return FRAME_HEAD;
 	return 4 + (size_t)be_get32(inbuf_at(&c->in));
+}
+
+/* A producer with acks=0 closes as soon as it has sent: what the gateway took from it still goes to
+ * the broker. */
+static void
+client_left(struct client *c, const char *why)
+{
+	upstream_leave(c);
+	client_close(c, why);
 }
 
 static void
@@ -681,10 +835,10 @@ read_requests(struct client *c)
 		case READ_AGAIN:
 			return;
 		case READ_EOF:
-			client_close(c, "the client closed the connection");
+			client_left(c, "the client closed the connection");
 			return;
 		case READ_FAILED:
-			client_close(c, strerror(errno));
+			client_left(c, strerror(errno));
 			return;
 		}
 	}
@@ -737,6 +891,7 @@ client_bind(struct client *c)
 	if (c->vc == NULL)
 		return false;
 	c->route = &c->w->world->routes[c->vc->logical];
+	throttle_bind(c);
 	if (c->hold != NULL && strcmp(c->hold->logical, c->route->logical) != 0)
 		leave_hold(c);
 	if (c->hold == NULL) {
@@ -777,7 +932,8 @@ client_rebind(struct client *c)
 		c->vc = NULL; /* only waits to be closed; the old world goes */
 		return;
 	}
-	verdict = sasl_recheck(c->w->world->snap, &c->identity, clock_wall_s());
+	verdict = sasl_recheck(c->w->world->snap, c->w->world->key_ids, c->w->world->keys_count,
+			       &c->identity, clock_wall_s());
 	if (verdict != AUTH_OK || !client_bind(c)) {
 		c->vc = old_vc; /* for the log line */
 		client_close(c, auth_verdict_text(verdict));
@@ -789,7 +945,7 @@ client_rebind(struct client *c)
 	}
 	is_flipped = is_switched(c, old_route, c->route);
 	c->generation = c->route->generation;
-	if (c->asking.state == ASKING_DONE)
+	if (c->asking.state == ASKING_DONE && !c->asking.is_last)
 		asking_drop(c);
 	if (!is_flipped)
 		return;
@@ -810,12 +966,15 @@ overdue(const struct client *c, int64_t now_ms)
 	if (c->state == CLIENT_PARTING &&
 	    now_ms - c->since_ms > settings_of(c)->authenticate_timeout_ms)
 		return "refused, and the client does not read";
-	if (c->state == CLIENT_OPEN && !c->is_busy && !c->is_waiting &&
+	if (c->state == CLIENT_OPEN && !c->is_busy && !c->is_waiting && c->muted_until_ms == 0 &&
 	    now_ms - c->active_ms > settings_of(c)->idle_timeout_ms)
 		return "idle for longer than timeouts.idle";
 	if (c->state == CLIENT_OPEN &&
 	    clock_wall_s() - (c->is_busy ? EXPIRY_GRACE_S : 0) >= c->identity.expires)
 		return "the token has expired";
+	if (c->state == CLIENT_OPEN && !c->is_busy && !c->is_waiting && c->muted_until_ms == 0 &&
+	    session_is_overdue(c, now_ms))
+		return "its session has ended, and it did not log in again";
 	return NULL;
 }
 

@@ -25,6 +25,9 @@
 #include "net/buf.h"
 #include "net/outq.h"
 #include "proxy/asking.h"
+#include "proxy/producers.h"
+#include "proxy/refusal.h"
+#include "proxy/groups.h"
 #include "proxy/rewrite.h"
 #include "proxy/world.h"
 
@@ -73,6 +76,7 @@ struct pending {
 	bool is_whole;      /* its answer may not be streamed: an alias is among the names */
 	bool is_ours;       /* a question of ours: its answer goes to asking.c */
 	bool is_expanded;   /* the tenant's own topics were named in place of "all" */
+	bool is_consumer;   /* JoinGroup and SyncGroup: as the request said */
 	struct segs answer; /* is_local: ready to go when its turn comes */
 };
 
@@ -102,9 +106,17 @@ struct client {
 	/* from SASL on */
 	bool mechanism_agreed;
 	struct sasl_identity identity;
+	int64_t session_ends_ms;   /* then it must have logged in again */
+	int64_t reads_since_ms;    /* reading began, or went on after a pause */
 	const struct vcluster *vc; /* in w->world->snap; looked up anew when the world changes */
 	const struct route *route; /* likewise */
+	const struct user *user;   /* likewise */
 	uint64_t generation;       /* of the route that `up` was opened for */
+
+	unsigned allowed;       /* enum operation: what the user may do */
+	struct meter *meter;    /* of a user with limits, else NULL */
+	int64_t muted_until_ms; /* nothing is read until then; 0: not muted */
+	struct list muted_node; /* in worker_state.muted, while it is */
 
 	struct hold *hold; /* of its logical cluster, while there is one */
 	bool is_waiting;   /* its next request may not go yet: held, or no broker is known */
@@ -113,10 +125,15 @@ struct client {
 	struct asking asking;
 	struct list pending;
 	unsigned pending_count;
-	unsigned unanswered; /* pending entries that the broker owes */
+	unsigned unanswered;      /* pending entries that the broker owes */
+	struct refusal *refusing; /* a request that is read only to be refused, or NULL */
+	size_t throttle_at; /* where an answer made here tells its throttle time; 0: nowhere */
+	bool was_refused;   /* a request was: the log knows */
 	struct stream request;
 	struct stream response;
 	struct upstream up;
+	struct groups groups; /* that it has joined */
+	bool syncs_consumers; /* the SyncGroup being handled is of a group of consumers */
 };
 
 /* Takes over an accepted socket. */
@@ -148,6 +165,8 @@ void client_answered(struct client *c);
 /* Sends a question of ours to the broker, in order with the client's requests. */
 void client_ask(struct client *c, int key, int version, int32_t correlation_id,
 		const struct bytes *frame);
+/* Whose producer ids this client is to get, and may use; borrowed from its world. */
+void client_producer_owner(const struct client *c, struct producer_owner *owner);
 /* What rewriting needs to know of this client now. */
 void client_context(struct client *c, struct rewrite_context *cx);
 
@@ -155,11 +174,36 @@ void client_context(struct client *c, struct rewrite_context *cx);
 void stream_begin(struct client *c, struct stream *stream);
 void stream_end(struct stream *stream);
 
+/* session.c: a login succeeded; returns the milliseconds that it holds. The client is bound. */
+int64_t session_begin(struct client *c);
+/* May the next request not be served any more? */
+bool session_is_over(const struct client *c);
+/* Has it been over for so long that an idle connection goes, too? */
+bool session_is_overdue(const struct client *c, int64_t now_ms);
+
+/* throttle.c: what the entry of its user says now. The client's vc is set. */
+void throttle_bind(struct client *c);
+/* Counts a connection that logs in; false: it is one too many. The client's identity is set. */
+bool throttle_admit(struct client *c);
+/* The connection ends. */
+void throttle_release(struct client *c);
+/* A request of so many bytes was taken. */
+void throttle_request(struct client *c, int key, size_t bytes);
+/* An answer of so many bytes goes out; returns the throttle time that it is to tell. */
+int32_t throttle_answer(struct client *c, int key, size_t bytes);
+/* Milliseconds until the connection is read again. */
+int32_t throttle_left(const struct client *c);
+/* A worker's timer: reads on where the time has come. */
+void throttle_wake(void *worker_state);
+
 /* upstream.c: sends segments to the broker, connecting first if need be. */
 void upstream_send(struct client *c, struct segs *segs);
 /* Ends the connection to the broker in good order; what was written is delivered. Nothing may be
  * unanswered. */
 void upstream_retire(struct client *c);
+/* The client has gone: what is queued still goes to the broker where that has begun, answers are
+ * ignored. */
+void upstream_leave(struct client *c);
 /* Closes it and drops what was queued. */
 void upstream_close(struct client *c);
 void upstream_sweep(struct client *c, int64_t now_ms);
@@ -177,3 +221,7 @@ enum local_result {
 enum local_result local_answer(struct client *c, const struct api *api, int version,
 			       const uint8_t *frame, size_t size, struct bytes *answer, char *why,
 			       size_t why_size);
+
+/* acls.c: DescribeAcls, CreateAcls and DeleteAcls. */
+enum local_result acls_answer(struct client *c, int key, int version, const uint8_t *frame,
+			      size_t size, struct bytes *answer, char *why, size_t why_size);

@@ -125,6 +125,21 @@ rw_replace_string(struct rewriter *rw, const struct walk_item *item, const char 
 }
 
 void
+rw_replace_text(struct rewriter *rw, const struct walk_item *item, const void *text, size_t length)
+{
+	uint8_t head[VARINT_MAX];
+	size_t width = string_length_prefix(rw, item, length, head);
+	struct buf *buf = buf_new(length);
+
+	memcpy(buf->data, text, length);
+	rw_flush_span(rw, item->start);
+	rw_emit_copy(rw, head, width);
+	rw_emit(rw, buf, buf->data, length);
+	buf_unref(&buf);
+	rw->span = item->start + item->size;
+}
+
+void
 rw_wrap_string(struct rewriter *rw, const struct walk_item *item, const char *before,
 	       const uint8_t *at, size_t length, const char *after)
 {

@@ -13,8 +13,10 @@
 #include "kafka/encode.h"
 #include "kafka/errors.h"
 #include "kafka/kafka_ids.h"
+#include "kafka/meaning.h"
 #include "kafka/walk.h"
 #include "proxy/client.h"
+#include "proxy/producers.h"
 #include "proxy/pattern.h"
 #include "proxy/worker_state.h"
 
@@ -38,7 +40,9 @@ struct local {
 	int16_t keys[WORLD_API_KEYS];
 	size_t keys_count;
 	int64_t producer_id;
-	size_t nodes[64]; /* vnodes that a broker stands behind */
+	encode_fn value;    /* the handler's own fields */
+	int64_t session_ms; /* that a login holds */
+	size_t nodes[64];   /* vnodes that a broker stands behind */
 	size_t nodes_count;
 };
 
@@ -96,10 +100,24 @@ read_fields(struct local *l, int version, struct wanted *wanted, size_t count)
 	return false;
 }
 
+/* What every answer has alike, then the handler's own. */
+static void
+common_value(void *arg, uint16_t field, const size_t *index, struct encode_value *out)
+{
+	const struct local *l = arg;
+
+	if (kafka_meanings[field] == MEANING_THROTTLE_TIME)
+		l->c->throttle_at = l->answer->length; /* known when the answer's size is */
+	else
+		l->value(arg, field, index, out);
+}
+
 static void
 answer(struct local *l, int version, encode_fn fn)
 {
-	encode_response(l->key, version, l->correlation_id, fn, l, l->answer);
+	l->value = fn;
+	l->c->throttle_at = 0;
+	encode_response(l->key, version, l->correlation_id, common_value, l, l->answer);
 }
 
 static void
@@ -252,6 +270,8 @@ authenticate_value(void *arg, uint16_t field, const size_t *index, struct encode
 		set_text(out, l->error_text);
 	else if (field == KF_SaslAuthenticateResponse_AuthBytes)
 		set_text(out, "");
+	else if (field == KF_SaslAuthenticateResponse_SessionLifetimeMs)
+		out->number = l->session_ms;
 }
 
 /* A second login on a connection may renew the token, not become somebody else (KIP-368). */
@@ -280,32 +300,48 @@ login(struct client *c, const struct walk_item *bytes)
 		return AUTH_USERNAME;
 	c->identity = identity;
 	c->mechanism_agreed = false;
+	if (c->state == CLIENT_GREETING && !throttle_admit(c))
+		return AUTH_CONNECTIONS;
 	return client_bind(c) ? AUTH_OK : AUTH_UNKNOWN_VCLUSTER;
+}
+
+static void
+note_login(const struct client *c, bool is_renewed)
+{
+	WORKER_COUNT(c->w, auth_ok, 1);
+	log_at(is_renewed ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+	       is_renewed ? "client.renew" : "client.login", KV_STR("peer", c->peer),
+	       KV_STR("vcluster", c->identity.vcluster), KV_STR("user", c->identity.username),
+	       KV_INT("vnode", c->vnode));
 }
 
 static enum local_result
 handle_authenticate(struct local *l)
 {
 	struct wanted bytes = {.field = KF_SaslAuthenticateRequest_AuthBytes};
+	bool is_renewed = l->c->state == CLIENT_OPEN;
 	enum auth_verdict verdict;
 
 	if (!read_fields(l, l->version, &bytes, 1))
 		return LOCAL_BROKEN;
 	verdict = login(l->c, &bytes.item);
 	if (verdict == AUTH_OK) {
-		WORKER_COUNT(l->c->w, auth_ok, 1);
-		log_info("client.login", KV_STR("peer", l->c->peer),
-			 KV_STR("vcluster", l->c->identity.vcluster),
-			 KV_STR("user", l->c->identity.username), KV_INT("vnode", l->c->vnode));
+		l->session_ms = session_begin(l->c);
+		note_login(l->c, is_renewed);
 		answer(l, l->version, authenticate_value);
 		return LOCAL_ANSWERED;
 	}
 	WORKER_COUNT(l->c->w, auth_refused, 1);
 	log_warn("client.refused", KV_STR("peer", l->c->peer),
+		 KV_STR("vcluster", verdict == AUTH_CONNECTIONS ? l->c->identity.vcluster : NULL),
+		 KV_STR("user", verdict == AUTH_CONNECTIONS ? l->c->identity.username : NULL),
 		 KV_STR("reason", auth_verdict_name(verdict)),
 		 KV_STR("why", auth_verdict_text(verdict)));
-	l->error = KAFKA_SASL_AUTHENTICATION_FAILED;
-	l->error_text = sasl_refusal;
+	/* Clients give up for good after a refused password, but try again after any other error.
+	 */
+	l->error = verdict == AUTH_CONNECTIONS ? KAFKA_THROTTLING_QUOTA_EXCEEDED
+					       : KAFKA_SASL_AUTHENTICATION_FAILED;
+	l->error_text = verdict == AUTH_CONNECTIONS ? auth_verdict_text(verdict) : sasl_refusal;
 	answer(l, l->version, authenticate_value);
 	snprintf(l->why, l->why_size, "login refused: %s", auth_verdict_text(verdict));
 	return LOCAL_REFUSED;
@@ -323,13 +359,16 @@ producer_id_value(void *arg, uint16_t field, const size_t *index, struct encode_
 		out->number = l->producer_id;
 }
 
-/* Ids that no cluster ever hands out, so that producers of two clusters never collide (protocol.md
- * 2c): bit 62, 8 bits kept for a generation, 24 random bits of this worker, 30 bits counted. */
 static int64_t
-next_producer_id(struct worker_state *w)
+next_producer_id(const struct client *c)
 {
-	return (int64_t)(UINT64_C(1) << 62 | w->producer_instance << 30 |
-			 (w->producer_count++ & 0x3fffffff));
+	struct worker_state *w = c->w;
+	struct producer_owner owner;
+
+	if (w->producer_count == PRODUCER_COUNT_MAX)
+		worker_draw_producers(w);
+	client_producer_owner(c, &owner);
+	return producer_id_new(&owner, w->producer_instance, w->producer_count++);
 }
 
 static enum local_result
@@ -341,7 +380,7 @@ handle_init_producer_id(struct local *l)
 		return LOCAL_BROKEN;
 	if (!id.item.null)
 		return LOCAL_FORWARD;
-	l->producer_id = next_producer_id(l->c->w);
+	l->producer_id = next_producer_id(l->c);
 	answer(l, l->version, producer_id_value);
 	return LOCAL_ANSWERED;
 }
@@ -411,6 +450,41 @@ handle_describe_cluster(struct local *l)
 	return LOCAL_ANSWERED;
 }
 
+/* -- SyncGroup */
+
+static void
+sync_value(void *arg, uint16_t field, const size_t *index, struct encode_value *out)
+{
+	const struct local *l = arg;
+
+	(void)index;
+	if (field == KF_SyncGroupResponse_ErrorCode)
+		out->number = l->error;
+	else if (field == KF_SyncGroupResponse_Assignment)
+		set_text(out, "");
+}
+
+/* Of what kind a group is says the request, or the JoinGroup before it. Where neither does, the
+ * assignments in it could hold anything: the member is to join anew. */
+static enum local_result
+handle_sync_group(struct local *l)
+{
+	struct wanted wanted[] = {{.field = KF_SyncGroupRequest_GroupId},
+				  {.field = KF_SyncGroupRequest_ProtocolType}};
+	const struct walk_item *group = &wanted[0].item;
+
+	if (!read_fields(l, l->version, wanted, 2))
+		return LOCAL_BROKEN;
+	l->c->syncs_consumers = false;
+	if ((wanted[1].found && !wanted[1].item.null) ||
+	    groups_find(&l->c->groups, groups_hash(group->value, group->length),
+			&l->c->syncs_consumers))
+		return LOCAL_FORWARD;
+	l->error = KAFKA_REBALANCE_IN_PROGRESS;
+	answer(l, l->version, sync_value);
+	return LOCAL_ANSWERED;
+}
+
 /* -- ListTransactions */
 
 static void
@@ -466,6 +540,15 @@ handle_list_config_resources(struct local *l)
 	return LOCAL_ANSWERED;
 }
 
+/* -- ACLs */
+
+static enum local_result
+handle_acls(struct local *l)
+{
+	return acls_answer(l->c, l->key, l->version, l->frame, l->size, l->answer, l->why,
+			   l->why_size);
+}
+
 static const struct {
 	int16_t key;
 	handler_fn handle;
@@ -475,8 +558,12 @@ static const struct {
     {KA_SaslAuthenticate, handle_authenticate},
     {KA_InitProducerId, handle_init_producer_id},
     {KA_DescribeCluster, handle_describe_cluster},
+    {KA_SyncGroup, handle_sync_group},
     {KA_ListTransactions, handle_list_transactions},
     {KA_ListConfigResources, handle_list_config_resources},
+    {KA_DescribeAcls, handle_acls},
+    {KA_CreateAcls, handle_acls},
+    {KA_DeleteAcls, handle_acls},
 };
 
 enum local_result

@@ -186,7 +186,7 @@ refused_resource(const uint8_t *name, size_t length)
 	return (struct name_in){.owner = NAME_REFUSED,
 				.keep = length - 3,
 				.error = KAFKA_CLUSTER_AUTHORIZATION_FAILED,
-				.resource_type = (int8_t)type};
+				.resource_type = type == 0 ? NAME_TYPE_ZERO : (int8_t)type};
 }
 
 /* One that names_to_physical() marked: the rest of the prefix is still there. */

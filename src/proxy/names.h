@@ -17,6 +17,8 @@
 #include "kafka/apis.h"
 
 #define NAME_HEAD_MAX 256
+/* For the config resource type 0: the same as a byte. */
+#define NAME_TYPE_ZERO 256
 
 /* What names are mapped by; from a vcluster. */
 struct names {

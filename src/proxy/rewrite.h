@@ -19,6 +19,7 @@
 #include "kafka/walk.h"
 #include "net/buf.h"
 #include "proxy/names.h"
+#include "proxy/producers.h"
 #include "proxy/world.h"
 
 /* Config resource types (org.apache.kafka.common.config.ConfigResource). */
@@ -35,8 +36,13 @@ struct rewrite_context {
 	const char *advertised_host;
 	const char *cluster_id;
 	int32_t port_start;
+	bool no_creation;    /* asking for metadata must not create topics */
+	int32_t fetch_bytes; /* a fetch asks for so much at most; 0: as it says */
+	int32_t throttle_ms; /* an answer tells it; a broker's own may be longer */
 	struct scratch *scratch;
 	struct names names;
+	struct producer_owner producers; /* who writes, where a topic is shared */
+	bool is_consumer;    /* the group's protocol, where the frame itself does not say it */
 	bool refuse_topics;  /* the user may do to no topic what the request asks for */
 	int32_t whole_bytes; /* limits.request.bytes: what an answer may have that is no stream */
 	const struct own_topics *own; /* a request: what stands in place of "all"; or NULL */
@@ -88,17 +94,22 @@ struct rewriter {
 	/* What fields say about their neighbours. */
 	int error_code;
 	int resource_type;
+	unsigned config;           /* 1 + row of the latest config name in configs.c; 0: passes */
 	uint8_t *resource_type_at; /* where that is in the input */
 	uint8_t *max_bytes_at;     /* Fetch: likewise */
+	bool is_consumer;          /* the group's protocol is the consumers' */
+	size_t grown;              /* bytes that embedded names became longer by */
 	int refused_error;         /* what the codes of the element are to be; 0: what they are */
 	unsigned refused_depth;    /* of the element that is refused */
 	int vnode; /* of the latest BROKER_ID or COORDINATOR_ID; -1 where the id was negative */
 	unsigned log_dirs; /* seen so far */
 	bool is_expanded;  /* "all" was replaced by what the tenant has */
 	/* What the caller wants to know. */
-	bool named_alias; /* a Fetch: its answer may not be streamed */
-	int acks;         /* Produce: 1 unless the field says otherwise */
-	char error[240];  /* why it failed: what and where, for the log */
+	uint64_t group;      /* hash of the group's id (groups.h) */
+	bool guards_batches; /* Produce: the topic is an alias, which others may write to as well */
+	bool named_alias;    /* a Fetch: its answer may not be streamed */
+	int acks;            /* Produce: 1 unless the field says otherwise */
+	char error[240];     /* why it failed: what and where, for the log */
 };
 
 /* Rewrites one whole frame (without its 4-byte size). On success the outgoing frame, size included,

@@ -9,6 +9,10 @@
 /* Bytes of the longest varint that anybody reads. */
 #define VARINT_MAX 5
 
+/* A frame goes out in so many segments at most (a name takes two): a frame of names of one byte
+ * each must not become many times its size in the book-keeping. */
+#define PIECES_MAX (1 << 20)
+
 /* Notes why the frame cannot be rewritten, with the field's path; always false. */
 bool rw_fail(struct rewriter *rw, uint16_t field, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -28,6 +32,9 @@ void rw_put_number(const struct walk_item *item, int64_t number);
 /* Replaces a string by prefix + the last `keep` bytes of what it was. */
 void rw_replace_string(struct rewriter *rw, const struct walk_item *item, const char *prefix,
 		       size_t prefix_length, size_t keep);
+/* Replaces a string by another one of any length. */
+void rw_replace_text(struct rewriter *rw, const struct walk_item *item, const void *text,
+		     size_t length);
 /* Replaces a string by `before`, `length` bytes of the input from `at` on, and `after`. */
 void rw_wrap_string(struct rewriter *rw, const struct walk_item *item, const char *before,
 		    const uint8_t *at, size_t length, const char *after);

@@ -8,7 +8,11 @@
 #include "base/be.h"
 #include "base/ensure.h"
 #include "kafka/errors.h"
+#include "kafka/kafka_ids.h"
 #include "kafka/meaning.h"
+#include "proxy/configs.h"
+#include "proxy/embedded.h"
+#include "proxy/groups.h"
 #include "proxy/pattern.h"
 #include "proxy/rewriting.h"
 
@@ -54,6 +58,7 @@ put_physical(struct rewriter *rw, const struct walk_item *item, const struct nam
 			       "a length of %zu bytes leaves no room for a longer one",
 			       item->size - item->length);
 	rw_replace_string(rw, item, name->head, name->head_length, name->keep);
+	rw->guards_batches = name->is_alias && rw->key == KA_Produce;
 	if (name->is_alias)
 		note_alias(rw);
 	return !rw->promise_waits || rw_promise(rw, item, 0);
@@ -69,6 +74,13 @@ to_physical(struct rewriter *rw, const struct walk_item *item)
 	names_to_physical(&rw->cx->names, rw->api, rw->cx->refuse_topics, item->value, item->length,
 			  &name);
 	return put_physical(rw, item, &name);
+}
+
+static bool
+group_to_physical(struct rewriter *rw, const struct walk_item *item)
+{
+	rw->group = groups_hash(item->value, item->length);
+	return add_prefix(rw, item);
 }
 
 static bool
@@ -172,7 +184,7 @@ resource_to_virtual(struct rewriter *rw, const struct walk_item *item)
 	if (rw->resource_type != RESOURCE_TOPIC)
 		return rw_drop_element(rw, item);
 	name = names_to_virtual(&rw->cx->names, item->value, item->length);
-	if (name.resource_type == 0)
+	if (name.resource_type == 0 || rw->resource_type_at == NULL) /* a list: none was refused */
 		return to_virtual(rw, item);
 	*rw->resource_type_at = (uint8_t)name.resource_type;
 	return put_virtual(rw, item, &name);
@@ -187,6 +199,43 @@ cursor_to_virtual(struct rewriter *rw, const struct walk_item *item)
 	if (name.owner == NAME_FOREIGN || name.resource_type != 0)
 		return rw_drop_struct(rw, item);
 	return put_virtual(rw, item, &name);
+}
+
+/* -- rules: embedded bytes */
+
+static bool
+remember_protocol_type(struct rewriter *rw, const struct walk_item *item)
+{
+	static const char consumer[] = "consumer";
+
+	if (!item->null)
+		rw->is_consumer = item->length == strlen(consumer) &&
+				  memcmp(item->value, consumer, item->length) == 0;
+	return true;
+}
+
+static bool
+rewrite_subscription(struct rewriter *rw, const struct walk_item *item)
+{
+	return embedded_rewrite(rw, item, &kafka_messages[KM_ConsumerProtocolSubscription]);
+}
+
+static bool
+rewrite_assignment(struct rewriter *rw, const struct walk_item *item)
+{
+	return embedded_rewrite(rw, item, &kafka_messages[KM_ConsumerProtocolAssignment]);
+}
+
+/* -- rules: the client's own name */
+
+/* Some names carry rights with Kafka: __admin_client may write to topics of Kafka itself. */
+static bool
+disarm_client_id(struct rewriter *rw, const struct walk_item *item)
+{
+	(void)rw;
+	if (item->length >= 2 && memcmp(item->value, "__", 2) == 0)
+		*rw_writable(item->value) = '-';
+	return true;
 }
 
 /* -- rules: lists of everything */
@@ -388,11 +437,12 @@ remember_error_code(struct rewriter *rw, const struct walk_item *item)
 	return !rw->cx->is_expanded || expand_check_error(rw, item);
 }
 
-/* Naming a topic must not make it: a list of all topics never does. */
+/* Naming a topic must not make it: a list of all topics never does, nor does a user who may not
+ * write. */
 static bool
 set_no_creation(struct rewriter *rw, const struct walk_item *item)
 {
-	return rw->is_expanded ? set_zero(rw, item) : true;
+	return rw->is_expanded || rw->cx->no_creation ? set_zero(rw, item) : true;
 }
 
 /* The name of a config resource stands behind the text; when it is one that is refused, the code
@@ -451,16 +501,32 @@ set_log_dir(struct rewriter *rw, const struct walk_item *item)
 }
 
 static bool
+limit_fetch(struct rewriter *rw, const struct walk_item *item)
+{
+	if (rw->cx->fetch_bytes > 0 && item->number > rw->cx->fetch_bytes)
+		rw_put_number(item, rw->cx->fetch_bytes);
+	return true;
+}
+
+static bool
 remember_max_bytes(struct rewriter *rw, const struct walk_item *item)
 {
 	rw->max_bytes_at = rw_writable(item->start);
-	return true;
+	return limit_fetch(rw, item);
 }
 
 static bool
 remember_acks(struct rewriter *rw, const struct walk_item *item)
 {
 	rw->acks = (int)item->number;
+	return true;
+}
+
+static bool
+tell_throttle_time(struct rewriter *rw, const struct walk_item *item)
+{
+	if (rw->cx->throttle_ms > 0 && rw->cx->throttle_ms > item->number)
+		rw_put_number(item, rw->cx->throttle_ms);
 	return true;
 }
 
@@ -475,7 +541,10 @@ static const struct {
     [MEANING_TOPIC_NAME] = {to_physical, to_virtual},
     [MEANING_CURSOR_TOPIC] = {to_physical, cursor_to_virtual},
     [MEANING_TOPIC_ID] = {set_zero, set_zero},
-    [MEANING_GROUP_ID] = {add_prefix, strip_prefix},
+    [MEANING_GROUP_ID] = {group_to_physical, strip_prefix},
+    [MEANING_PROTOCOL_TYPE] = {remember_protocol_type, remember_protocol_type},
+    [MEANING_SUBSCRIPTION] = {rewrite_subscription, rewrite_subscription},
+    [MEANING_ASSIGNMENT] = {rewrite_assignment, rewrite_assignment},
     [MEANING_TRANSACTIONAL_ID] = {add_prefix, strip_prefix},
     [MEANING_TRANSACTIONAL_ID_PATTERN] = {confine_pattern, NULL},
     [MEANING_COORDINATOR_KEY] = {add_prefix, strip_coordinator_key},
@@ -499,12 +568,17 @@ static const struct {
     [MEANING_RESOURCE_NAME] = {resource_to_physical, resource_to_virtual},
     [MEANING_LISTED_TYPE] = {keep_own_type, NULL},
     [MEANING_LISTED_NAME] = {NULL, strip_listed_name},
+    [MEANING_CLIENT_ID] = {disarm_client_id, NULL},
+    [MEANING_CONFIG_NAME] = {config_note_name, config_note_name},
+    [MEANING_CONFIG_VALUE] = {config_rewrite_value, config_rewrite_value},
     [MEANING_LOG_DIR] = {NULL, set_log_dir},
     [MEANING_IS_CORDONED] = {NULL, set_zero},
     [MEANING_VOLUME_BYTES] = {NULL, set_minus_one},
     [MEANING_FETCH_MAX_BYTES] = {remember_max_bytes, NULL},
     [MEANING_ACKS] = {remember_acks, NULL},
     [MEANING_AUTO_CREATION] = {set_no_creation, NULL},
+    [MEANING_FETCH_BYTES] = {limit_fetch, NULL},
+    [MEANING_THROTTLE_TIME] = {NULL, tell_throttle_time},
 };
 
 bool
@@ -512,8 +586,6 @@ rule_apply(struct rewriter *rw, const struct walk_item *item)
 {
 	rule_fn rule;
 
-	if (rw->in_header)
-		return true;
 	rule = rw->direction == KAFKA_REQUEST ? rules[kafka_meanings[item->field]].request
 					      : rules[kafka_meanings[item->field]].response;
 	return rule == NULL || rule(rw, item);

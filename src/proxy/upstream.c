@@ -79,18 +79,34 @@ upstream_close(struct client *c)
 		set_state(&c->up, UPSTREAM_NONE);
 }
 
+/* The worker finishes with the socket and what is queued for it. */
+static void
+let_go(struct client *c)
+{
+	struct upstream *up = &c->up;
+
+	loop_io_watch(&up->io, 0);
+	worker_linger(c->w, up->fd, &up->out);
+	up->fd = -1;
+	inbuf_free(&up->in);
+}
+
 void
 upstream_retire(struct client *c)
 {
 	struct upstream *up = &c->up;
 
 	ENSURE(c->unanswered == 0);
-	if (up->state == UPSTREAM_OPEN) {
-		loop_io_watch(&up->io, 0);
-		worker_linger(c->w, up->fd);
-		up->fd = -1;
-		inbuf_free(&up->in);
-	}
+	if (up->state == UPSTREAM_OPEN)
+		let_go(c);
+	upstream_close(c);
+}
+
+void
+upstream_leave(struct client *c)
+{
+	if (c->up.state != UPSTREAM_NONE && c->up.out.count > 0)
+		let_go(c);
 	upstream_close(c);
 }
 
@@ -261,6 +277,8 @@ pass_answer(struct client *c, const struct pending *p, size_t size)
 
 	client_context(c, &cx);
 	cx.is_expanded = p->is_expanded;
+	cx.throttle_ms = throttle_answer(c, p->key, 4 + size);
+	cx.is_consumer = p->is_consumer;
 	if (!rewrite_frame(rw, &cx, KAFKA_RESPONSE, p->key, p->version, c->up.in.buf,
 			   inbuf_at(&c->up.in) + 4, size)) {
 		answer_refused(c, p, rw->error);
@@ -337,6 +355,7 @@ step(struct client *c)
 	    4 + size <= BUF_BYTES)
 		return false;
 	stream_begin(c, &c->response);
+	c->response.cx.throttle_ms = throttle_answer(c, p->key, 4 + size);
 	rewrite_stream_begin(&c->response.rw, &c->response.cx, KAFKA_RESPONSE, p->key, p->version,
 			     size);
 	inbuf_consume(&c->up.in, 4);

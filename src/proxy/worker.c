@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -46,6 +47,7 @@ struct parting {
 	struct worker_state *w;
 	struct loop_io io;
 	int fd;
+	struct outq out;
 	int64_t since_ms;
 };
 
@@ -376,7 +378,28 @@ parting_end(struct parting *parting)
 	list_remove(&parting->node);
 	loop_io_watch(&parting->io, 0);
 	close(parting->fd);
+	outq_free(&parting->out);
 	loop_defer(parting->w->loop, parting_free, parting);
+}
+
+/* Sends what is queued, then says that this was all. false: the broker does not take it. */
+static bool
+parting_flush(struct parting *parting)
+{
+	size_t sent;
+
+	switch (outq_flush(&parting->out, parting->fd, -1, &sent)) {
+	case FLUSH_AGAIN:
+		loop_io_watch(&parting->io, EV_READ | EV_WRITE);
+		return true;
+	case FLUSH_DONE:
+		shutdown(parting->fd, SHUT_WR);
+		loop_io_watch(&parting->io, EV_READ);
+		return true;
+	case FLUSH_FAILED:
+		break;
+	}
+	return false;
 }
 
 static void
@@ -384,25 +407,31 @@ on_parting(void *arg, int events)
 {
 	struct parting *parting = arg;
 	char ignored[512];
-	ssize_t n = read(parting->fd, ignored, sizeof(ignored));
+	ssize_t n;
 
-	(void)events;
+	if ((events & EV_WRITE) != 0 && !parting_flush(parting)) {
+		parting_end(parting);
+		return;
+	}
+	n = read(parting->fd, ignored, sizeof(ignored));
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		parting_end(parting);
 }
 
 void
-worker_linger(struct worker_state *w, int fd)
+worker_linger(struct worker_state *w, int fd, struct outq *out)
 {
 	struct parting *parting = mem_zalloc(sizeof(*parting));
 
-	shutdown(fd, SHUT_WR);
 	parting->w = w;
 	parting->fd = fd;
+	parting->out = *out;
+	*out = (struct outq){0};
 	parting->since_ms = clock_now_ms();
 	list_append(&w->lingering, &parting->node);
 	loop_io_init(&parting->io, w->loop, fd, on_parting, parting);
-	loop_io_watch(&parting->io, EV_READ);
+	if (!parting_flush(parting))
+		parting_end(parting);
 }
 
 /* -- time */
@@ -444,6 +473,7 @@ do_stop(void *arg)
 	list_for_each_safe (node, after, &w->holds)
 		end_hold(w, CONTAINER_OF(node, struct hold, node));
 	loop_timer_stop(&w->sweep);
+	loop_timer_stop(&w->wake);
 	loop_stop(w->loop);
 }
 
@@ -456,18 +486,58 @@ run_worker(void *arg)
 	return NULL;
 }
 
-static void
-open_recording(struct worker_state *w)
+static int
+open_record(const char *path, const char *why)
 {
-	const char *path = getenv("TURNOUT_RECORD");
+	if (path == NULL || path[0] == '\0')
+		return -1;
+	log_warn("record", KV_STR("file", path), KV_STR("why", why));
+	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+}
 
+static void
+open_recordings(struct worker_state *w)
+{
 	w->record_fd =
-	    path == NULL ? -1 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (path != NULL)
-		log_warn(
-		    "record", KV_STR("file", path),
-		    KV_STR("why",
-			   "TURNOUT_RECORD is set: every byte sent to clients is written there"));
+	    open_record(getenv("TURNOUT_RECORD"),
+			"TURNOUT_RECORD is set: every byte sent to clients is written there");
+	w->apis_fd =
+	    open_record(getenv("TURNOUT_RECORD_APIS"),
+			"TURNOUT_RECORD_APIS is set: APIs that clients use are written there");
+}
+
+void
+worker_record_api(struct worker_state *w, int key, int version)
+{
+	uint32_t bit = UINT32_C(1) << (version & 31);
+	char line[32];
+	int length;
+
+	if (w->apis_fd < 0 || (w->apis_seen[key] & bit) != 0)
+		return;
+	w->apis_seen[key] |= bit;
+	length = snprintf(line, sizeof(line), "%d,%d\n", key, version);
+	if (write(w->apis_fd, line, (size_t)length) != length)
+		log_error("record.failed", KV_STR("why", strerror(errno)));
+}
+
+static void
+close_recordings(struct worker_state *w)
+{
+	if (w->record_fd >= 0)
+		close(w->record_fd);
+	if (w->apis_fd >= 0)
+		close(w->apis_fd);
+}
+
+void
+worker_draw_producers(struct worker_state *w)
+{
+	uint32_t random = 0;
+
+	ENSURE(getrandom(&random, sizeof(random), 0) == sizeof(random));
+	w->producer_instance = random >> (32 - PRODUCER_INSTANCE_BITS);
+	w->producer_count = 0;
 }
 
 struct worker *
@@ -475,7 +545,6 @@ worker_start(unsigned index, struct loop *control, struct world *world, struct e
 {
 	struct worker *worker = mem_zalloc(sizeof(*worker));
 	struct worker_state *w = &worker->state;
-	uint32_t random = 0;
 	int status;
 
 	w->index = index;
@@ -486,11 +555,12 @@ worker_start(unsigned index, struct loop *control, struct world *world, struct e
 	list_init(&w->holds);
 	list_init(&w->listeners);
 	list_init(&w->lingering);
-	open_recording(w);
-	ENSURE(getrandom(&random, sizeof(random), 0) == sizeof(random));
-	w->producer_instance = random & 0xffffff;
+	open_recordings(w);
+	list_init(&w->muted);
+	worker_draw_producers(w);
 	loop_timer_init(&w->sweep, w->loop, on_sweep, w);
 	loop_timer_start(&w->sweep, SWEEP_MS, SWEEP_MS);
+	loop_timer_init(&w->wake, w->loop, throttle_wake, w);
 	status = pthread_create(&worker->thread, NULL, run_worker, w);
 	if (status == 0)
 		return worker;
@@ -513,8 +583,7 @@ worker_stop(struct worker **worker)
 	pthread_join((*worker)->thread, NULL);
 	loop_free(&w->loop);
 	world_unref(&w->world);
-	if (w->record_fd >= 0)
-		close(w->record_fd);
+	close_recordings(w);
 	free(*worker);
 	*worker = NULL;
 }

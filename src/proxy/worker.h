@@ -68,6 +68,7 @@ struct worker_counters {
 	uint64_t closed_protocol; /* connections closed for malformed or unsupported frames */
 	uint64_t upstream_connects;
 	uint64_t upstream_failures;
-	uint64_t held_discarded; /* held requests whose client went away */
+	uint64_t requests_denied; /* refused because the user may not */
+	uint64_t held_discarded;  /* held requests whose client went away */
 };
 void worker_counters(const struct worker *worker, struct worker_counters *out);

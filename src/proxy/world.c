@@ -4,6 +4,8 @@
  * table of API versions. Who builds it: ctl/publish.c.
  */
 #include "proxy/world.h"
+#include <stdlib.h>
+#include <string.h>
 #include "base/ensure.h"
 #include "kafka/apis.h"
 
@@ -27,10 +29,34 @@ world_unref(struct world **world)
 	ENSURE(before > 0);
 	if (before > 1)
 		return;
+	for (size_t i = 0; i < old->meters_count; i++)
+		meter_unref(&old->meters[i].meter);
 	snapshot_unref(&old->snap);
 	/* The world itself lives in its arena. */
 	struct arena *arena = old->arena;
 	arena_free(&arena);
+}
+
+static int
+compare_meters(const void *a, const void *b)
+{
+	const struct world_meter *left = a;
+	const struct world_meter *right = b;
+	int order = strcmp(left->vcluster, right->vcluster);
+
+	return order != 0 ? order : strcmp(left->user, right->user);
+}
+
+struct meter *
+world_meter(const struct world *world, const char *vcluster, const char *user)
+{
+	struct world_meter wanted = {.vcluster = vcluster, .user = user};
+	const struct world_meter *found = world->meters_count == 0
+					      ? NULL
+					      : bsearch(&wanted, world->meters, world->meters_count,
+							sizeof(wanted), compare_meters);
+
+	return found != NULL ? found->meter : NULL;
 }
 
 int

@@ -15,7 +15,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "auth/jwt.h"
 #include "config/snapshot.h"
+#include "proxy/meter.h"
 
 #define BROKER_ADDRESSES 4
 #define WORLD_API_KEYS   128
@@ -41,6 +43,13 @@ struct route {
 	size_t slots_count;
 };
 
+/* A user with limits. */
+struct world_meter {
+	const char *vcluster;
+	const char *user;
+	struct meter *meter;
+};
+
 struct api_range {
 	int16_t min; /* min > max: not offered */
 	int16_t max;
@@ -52,7 +61,10 @@ struct world {
 	struct snapshot *snap;
 	const struct token_key *keys; /* in force: configured or generated; the first signs */
 	size_t keys_count;
-	const struct route *routes; /* one per snap->logicals[], same order */
+	const struct key_id *key_ids; /* of keys[], for sessions that are under way */
+	const struct route *routes;   /* one per snap->logicals[], same order */
+	struct world_meter *meters;   /* by vcluster and user; a reference each */
+	size_t meters_count;
 	size_t vnodes; /* how many vnodes exist: the most slots of any cluster, at least 1 */
 	struct api_range apis[WORLD_API_KEYS]; /* by API key: what our table and every known cluster
 						  have in common */
@@ -60,6 +72,9 @@ struct world {
 
 struct world *world_ref(struct world *world);
 void world_unref(struct world **world);
+
+/* The meter of a user with limits, or NULL. */
+struct meter *world_meter(const struct world *world, const char *vcluster, const char *user);
 
 /* The vnode of a broker id, or -1 where the route does not know the broker. */
 int route_vnode(const struct route *route, int32_t broker_id);

@@ -38,6 +38,16 @@ def start_gateway(tmp_path, request):
             stack.callback(gateway.close, quiet=failed)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def raw_frames_are_no_client(request):
+    """contrib/check notes which API versions real clients use (TURNOUT_RECORD_APIS): a module that speaks raw frames
+    (lib/wire.py) tells nothing of that."""
+    with pytest.MonkeyPatch.context() as patch:
+        if hasattr(request.module, "wire"):
+            patch.delenv("TURNOUT_RECORD_APIS", raising=False)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_configuration_of_the_caller(monkeypatch):
     """What the caller's shell has set for a gateway must not change a test."""

@@ -193,11 +193,11 @@ header_version(const struct tree_frame *f)
 					     : kafka_response_header_version(f->key, f->version);
 }
 
-bool
-tree_frame_parse(struct arena *arena, enum kafka_direction direction, int key, int version,
-		 const uint8_t *bytes, size_t size, struct tree_frame *out)
+static bool
+parse_frame(struct arena *arena, enum kafka_direction direction, int key, int version,
+	    const uint8_t *bytes, size_t size, bool more_may_follow, struct tree_frame *out)
 {
-	size_t used;
+	size_t used, ignored;
 
 	*out = (struct tree_frame){.key = key, .version = version, .direction = direction};
 	if (size < 4 || be_get32(bytes) != size - 4)
@@ -207,8 +207,23 @@ tree_frame_parse(struct arena *arena, enum kafka_direction direction, int key, i
 	if (out->header == NULL)
 		return false;
 	out->body = tree_parse(arena, kafka_message(key, direction), version, bytes + 4 + used,
-			       size - 4 - used, NULL);
+			       size - 4 - used, more_may_follow ? &ignored : NULL);
 	return out->body != NULL;
+}
+
+bool
+tree_frame_parse(struct arena *arena, enum kafka_direction direction, int key, int version,
+		 const uint8_t *bytes, size_t size, struct tree_frame *out)
+{
+	return parse_frame(arena, direction, key, version, bytes, size, false, out);
+}
+
+bool
+tree_frame_receive(struct arena *arena, enum kafka_direction direction, int key, int version,
+		   const uint8_t *bytes, size_t size, struct tree_frame *out)
+{
+	return parse_frame(arena, direction, key, version, bytes, size, direction == KAFKA_REQUEST,
+			   out);
 }
 
 /* -- writing */

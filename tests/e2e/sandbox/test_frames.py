@@ -299,6 +299,15 @@ def test_pipelined_requests_keep_their_order(gateway, sandbox, token):
     assert sandbox.count(gateway.physical("teamA", "users"))["main"] == produced
 
 
+def test_what_was_sent_before_the_end_arrives(gateway, sandbox, token):
+    """A client that closes at once, before the gateway has reached the broker: a producer with acks=0 does that."""
+    sandbox.create(gateway.physical("teamA", "users"), 1)
+    for number in range(20):
+        with wire.leader_connection(gateway, "users", token=token) as raw:
+            raw.send(wire.produce("users", [b"%d" % number], acks=1).bytes_on_wire())
+    sandbox.wait_count(gateway.physical("teamA", "users"), main=20)
+
+
 def test_one_byte_at_a_time(gateway, sandbox, token):
     sandbox.create(gateway.physical("teamA", "users"), 1)
     with wire.leader_connection(gateway, "users", token=token) as raw:

@@ -48,7 +48,25 @@ static const struct cluster clusters[] = {
 
 static const struct logical logicals[] = {{.name = "main"}, {.name = "eu"}};
 
-static const struct user team_a_users[] = {{.name = "sa", .not_before = 1763892000}};
+static const int64_t read_and_write[] = {1, 2};
+static const struct user team_a_users[] = {{
+    .name = "sa",
+    .not_before = 1763892000,
+    .allow = read_and_write,
+    .allow_count = 2,
+    .connections = 50,
+    .out_rate = 4096,
+}};
+static char meter_vcluster[] = "teamA";
+static char meter_user[] = "sa";
+static struct meter meter = {
+    .vcluster = meter_vcluster,
+    .user = meter_user,
+    .connections = 23,
+    .refused = 31,
+    .throttled_ms = 37001,
+};
+static struct world_meter world_meters[] = {{"teamA", "sa", &meter}};
 static const struct alias team_a_aliases[] = {
     {.topic = "orders", .physical = "legacyOrders", .read_only = false},
     {.topic = "shared", .physical = "existingSharedTopic", .read_only = true},
@@ -60,6 +78,7 @@ static const struct vcluster vclusters[] = {
 	.cluster = "main",
 	.users = team_a_users,
 	.users_count = 1,
+	.session_lifetime_ms = 3600000,
 	.aliases = team_a_aliases,
 	.aliases_count = 2,
 	.file = "/etc/turnout/vclusters/teamA.yaml",
@@ -114,6 +133,8 @@ fake_ctl_reset(struct ctl *ctl)
 	ctl->routes[1] = (struct route){.logical = "eu", .cluster = "failover", .generation = 0};
 	ctl->world.snap = &ctl->snap;
 	ctl->world.routes = ctl->routes;
+	ctl->world.meters = world_meters;
+	ctl->world.meters_count = 1;
 	ctl->faults = faults_new();
 	ctl->ready = true;
 	ctl->taken = true;
@@ -131,6 +152,7 @@ fake_ctl_reset(struct ctl *ctl)
 	    .closed_protocol = 11,
 	    .upstream_connects = 29,
 	    .upstream_failures = 13,
+	    .requests_denied = 53,
 	    .held_discarded = 19,
 	};
 	ctl->history[0] = (struct switch_record){
@@ -275,6 +297,24 @@ ctl_remove(struct ctl *ctl, const char *vcluster, const char *user, const char *
 {
 	ctl->fn.done = done;
 	begin(ctl, "remove", vcluster, user, who, arg, finish_remove);
+}
+
+void
+ctl_alias_set(struct ctl *ctl, const char *vcluster, const char *topic, const char *physical,
+	      bool read_only, const char *who, done_fn done, void *arg)
+{
+	ctl->fn.done = done;
+	ctl->flags = read_only;
+	snprintf(ctl->physical, sizeof(ctl->physical), "%s", physical);
+	begin(ctl, "alias_set", vcluster, topic, who, arg, finish_remove);
+}
+
+void
+ctl_alias_remove(struct ctl *ctl, const char *vcluster, const char *topic, const char *who,
+		 done_fn done, void *arg)
+{
+	ctl->fn.done = done;
+	begin(ctl, "alias_remove", vcluster, topic, who, arg, finish_remove);
 }
 
 static void

@@ -30,6 +30,7 @@ struct ctl {
 	char who[160];
 	char target[160]; /* logical, or vcluster */
 	char detail[160]; /* to, or user, or "" */
+	char physical[160];
 	unsigned flags;
 	int64_t lifetime;
 

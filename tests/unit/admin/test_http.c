@@ -6,6 +6,7 @@
 #include <string.h>
 #include "unit/admin/fixture.h"
 
+#define ALIAS  "/admin/vclusters/v1/vcluster/teamA/topics/shared"
 #define SWITCH "/admin/pclusters/v1/pcluster/main/switch"
 #define TOKEN  "/admin/vclusters/v1/vcluster/teamA/username/sa"
 
@@ -115,6 +116,45 @@ static const struct {
     {{.path = TOKEN, .method = "DELETE", .login = ADMIN}, 204},
     {{.path = TOKEN "2", .method = "DELETE", .login = ADMIN}, 404},
     {{.path = TOKEN, .method = "DELETE", .login = VIEWER}, 403},
+    /* aliases */
+    {{.path = ALIAS, .body = "{\"physicalTopicName\": \"x\"}", .login = ADMIN}, 201},
+    {{.path = ALIAS "/", .body = "{\"physicalTopicName\": \"x\"}", .login = ADMIN}, 201},
+    {{.path = ALIAS,
+      .body = "{\"physicalTopicName\": \"x\", \"readOnly\": true, \"type\": \"alias\", "
+	      "\"concentrated\": false, \"autoManaged\": false}",
+      .login = ADMIN},
+     201},
+    {{.path = ALIAS, .body = "{}", .login = ADMIN}, 400},
+    {{.path = ALIAS, .body = "{\"physicalTopicName\": 7}", .login = ADMIN}, 400},
+    {{.path = ALIAS, .body = "{\"physicalTopicName\": \"x\", \"readOnly\": 1}", .login = ADMIN},
+     400},
+    {{.path = ALIAS,
+      .body = "{\"physicalTopicName\": \"x\", \"type\": \"concentrated\"}",
+      .login = ADMIN},
+     400},
+    {{.path = ALIAS,
+      .body = "{\"physicalTopicName\": \"x\", \"concentrated\": true}",
+      .login = ADMIN},
+     400},
+    {{.path = ALIAS, .body = "{\"physicalTopicName\": \"x\"}", .login = VIEWER}, 403},
+    {{.path = ALIAS, .body = "{\"physicalTopicName\": \"x\"}"}, 401},
+    {{.path = "/admin/vclusters/v1/vcluster/nope/topics/t",
+      .body = "{\"physicalTopicName\": \"x\"}",
+      .login = ADMIN},
+     404},
+    {{.path = "/admin/vclusters/v1/vcluster/teamA/topics/a%20b",
+      .body = "{\"physicalTopicName\": \"x\"}",
+      .login = ADMIN},
+     400},
+    {{.path = ALIAS, .login = VIEWER}, 200},
+    {{.path = "/admin/vclusters/v1/vcluster/teamA/topics/users", .login = VIEWER}, 200},
+    {{.path = ALIAS, .method = "DELETE", .login = ADMIN}, 204},
+    {{.path = ALIAS, .method = "DELETE", .login = VIEWER}, 403},
+    {{.path = "/admin/vclusters/v1/vcluster/nope/topics/t", .method = "DELETE", .login = ADMIN},
+     404},
+    {{.path = "/admin/vclusters/v1/vcluster/teamA/topics", .method = "DELETE", .login = ADMIN},
+     204},
+    {{.path = "/admin/vclusters/v1/vcluster/nope/topics", .method = "DELETE", .login = ADMIN}, 404},
     /* switching */
     {{.path = SWITCH "?to=failover", .method = "POST", .login = ADMIN}, 200},
     {{.path = SWITCH "/?to=failover", .method = "POST", .login = ADMIN}, 200},

@@ -144,6 +144,10 @@ static const char *const samples[] = {
     "turnout_protocol_closed_total 11",
     "turnout_upstream_connects_total 29",
     "turnout_upstream_failures_total 13",
+    "turnout_requests_denied_total 53",
+    "turnout_user_connections{vcluster=\"teamA\",user=\"sa\"} 23",
+    "turnout_user_refused_total{vcluster=\"teamA\",user=\"sa\"} 31",
+    "turnout_user_throttled_seconds_total{vcluster=\"teamA\",user=\"sa\"} 37.001",
     "turnout_held_discarded_total 19",
 };
 #define SAMPLES (sizeof(samples) / sizeof(samples[0]))

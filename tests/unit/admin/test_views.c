@@ -148,7 +148,12 @@ Test(views, vclusters)
 	assert_json(view_vcluster(&ctl->snap.vclusters[1]),
 		    "{\"active\":null,\"cluster\":\"eu\",\"clusterId\":\"BBBBBBBBBBBBBBBBBBBBBB\","
 		    "\"file\":\"/etc/turnout/vclusters/<b>.yaml\",\"name\":\"teamB\",\"prefix\":"
-		    "\"b.\",\"topics\":[],\"users\":[]}");
+		    "\"b.\",\"sessionLifetimeMs\":null,\"topics\":[],\"users\":[]}");
+	assert_member(view_vcluster(&ctl->snap.vclusters[0]), "sessionLifetimeMs", "3600000");
+	assert_member(view_vcluster(&ctl->snap.vclusters[0]), "users",
+		      "[{\"allow\":[\"read\",\"write\"],\"limits\":{\"connections\":50,"
+		      "\"inBytesPerSecond\":null,\"outBytesPerSecond\":4096},\"name\":\"sa\","
+		      "\"notBefore\":\"2025-11-23T10:00:00Z\"}]");
 	fake_ctl_free(&ctl);
 }
 

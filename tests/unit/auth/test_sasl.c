@@ -4,14 +4,15 @@
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <string.h>
 #include "auth/sasl.h"
 #include "forge.h"
 
 #define NOW 1700000000
 
 static const struct token_key key = {(const uint8_t *)"0123456789abcdef0123456789abcdef", 32};
-static const struct user users[] = {{"old", NOW - 10}, {"sa", 0}};
-static const struct user more_users[] = {{"sa", 0}, {"old", NOW - 10}};
+static const struct user users[] = {{.name = "old", .not_before = NOW - 10}, {.name = "sa"}};
+static const struct user more_users[] = {{.name = "sa"}, {.name = "old", .not_before = NOW - 10}};
 static const struct vcluster vclusters[] = {
     {.name = "teamA", .prefix = "teamA", .users = users, .users_count = 2},
     {.name = "teamB", .prefix = "teamB", .users = more_users, .users_count = 0},
@@ -116,22 +117,47 @@ Test(sasl, rechecks_under_a_newer_snapshot)
 {
 	struct sasl_identity who;
 	struct vcluster vc = vclusters[0];
-	struct user raised[] = {{"sa", NOW}};
+	struct user raised[] = {{.name = "sa", .not_before = NOW}};
 	struct snapshot newer = {.vclusters = &vc, .vclusters_count = 1};
+	struct key_id id = token_key_id(&key);
 	char text[1024];
 
 	token_of("teamA", "sa", NOW - 1, text, sizeof(text));
 	cr_assert_eq(login("", "sa", text, &who), AUTH_OK);
-	cr_assert_eq(sasl_recheck(&newer, &who, NOW), AUTH_OK);
-	cr_assert_eq(sasl_recheck(&newer, &who, NOW + 99), AUTH_OK);
-	cr_assert_eq(sasl_recheck(&newer, &who, NOW + 100), AUTH_EXPIRED);
+	cr_assert_eq(sasl_recheck(&newer, &id, 1, &who, NOW), AUTH_OK);
+	cr_assert_eq(sasl_recheck(&newer, &id, 1, &who, NOW + 99), AUTH_OK);
+	cr_assert_eq(sasl_recheck(&newer, &id, 1, &who, NOW + 100), AUTH_EXPIRED);
 	vc.users = raised;
 	vc.users_count = 1;
-	cr_assert_eq(sasl_recheck(&newer, &who, NOW), AUTH_NOT_BEFORE);
+	cr_assert_eq(sasl_recheck(&newer, &id, 1, &who, NOW), AUTH_NOT_BEFORE);
 	vc.users_count = 0;
-	cr_assert_eq(sasl_recheck(&newer, &who, NOW), AUTH_UNKNOWN_USER);
+	cr_assert_eq(sasl_recheck(&newer, &id, 1, &who, NOW), AUTH_UNKNOWN_USER);
 	newer.vclusters_count = 0;
-	cr_assert_eq(sasl_recheck(&newer, &who, NOW), AUTH_UNKNOWN_VCLUSTER);
+	cr_assert_eq(sasl_recheck(&newer, &id, 1, &who, NOW), AUTH_UNKNOWN_VCLUSTER);
+}
+
+/* A key that is taken out of token.keys ends what it let in, wherever it stood in the list. */
+Test(sasl, rechecks_the_key)
+{
+	static const struct token_key other = {(const uint8_t *)"another key, 32 bytes of another",
+					       32};
+	const struct token_key both[] = {other, key};
+	struct key_id ids[] = {token_key_id(&other), token_key_id(&key)};
+	struct sasl_identity who;
+	char text[1024];
+	char message[2048];
+	int length;
+
+	token_of("teamA", "sa", NOW - 1, text, sizeof(text));
+	length = snprintf(message, sizeof(message), "%csa%c%s", 0, 0, text);
+	cr_assert_eq(
+	    sasl_plain(&snap, both, 2, (const uint8_t *)message, (size_t)length, NOW, &who),
+	    AUTH_OK);
+	cr_assert_eq(sasl_recheck(&snap, ids, 2, &who, NOW), AUTH_OK);
+	cr_assert_eq(sasl_recheck(&snap, ids + 1, 1, &who, NOW), AUTH_OK);
+	cr_assert_eq(sasl_recheck(&snap, ids, 1, &who, NOW), AUTH_KEY_RETIRED);
+	cr_assert_eq(sasl_recheck(&snap, ids, 0, &who, NOW), AUTH_KEY_RETIRED);
+	cr_assert_eq(memmem(&who, sizeof(who), key.bytes, 16), NULL, "the key itself is kept");
 }
 
 /* An attacker must not learn which part was wrong. */

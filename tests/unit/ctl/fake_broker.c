@@ -86,11 +86,12 @@ answer_metadata(struct fake_broker *fake, struct out *out, int version, int all_
 	if (version == 8)
 		put_text(out, "fakeClusterId");
 	put(out, (uint64_t)atomic_load(&fake->first_id), 4);
-	put(out, all_topics ? 3 : 0, 4);
+	put(out, all_topics ? 4 : 0, 4);
 	if (all_topics) {
 		put_topic(out, "teamAusers", 0, version);
 		put_topic(out, "__consumer_offsets", 1, version);
 		put_topic(out, "teamAcars", 0, version);
+		put_topic(out, "existingShared", 0, version);
 	}
 	if (version == 8)
 		put(out, 0x80000000, 4);

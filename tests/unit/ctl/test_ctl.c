@@ -759,6 +759,71 @@ Test(ctl, topics_are_the_tenants_own)
 	teardown(&f);
 }
 
+static void
+set_alias(struct fixture *f, const char *topic, const char *physical, bool read_only)
+{
+	unsigned before = f->removals;
+
+	ctl_alias_set(f->ctl, "teamA", topic, physical, read_only, "api:test", on_removed, f);
+	WAIT_FOR(f, f->removals > before);
+}
+
+static void
+remove_alias(struct fixture *f, const char *topic)
+{
+	unsigned before = f->removals;
+
+	ctl_alias_remove(f->ctl, "teamA", topic, "api:test", on_removed, f);
+	WAIT_FOR(f, f->removals > before);
+}
+
+/* The cluster has existingShared and teamAcars. */
+Test(ctl, aliases_are_written_and_taken_out)
+{
+	struct fixture f;
+	const struct vcluster *vc;
+
+	setup(&f);
+	start(&f);
+	set_alias(&f, "shared", "teamBcars", true);
+	cr_expect_eq(f.err.code, ERR_NOT_FOUND);
+	ask_token(&f, "teamA", "sa");
+	set_alias(&f, "shared", "nowhere", true);
+	cr_expect_eq(f.err.code, ERR_INVALID);
+	cr_expect_str_eq(f.err.text,
+			 "Physical topic named nowhere does not exist in your kafka cluster");
+	set_alias(&f, "sha red", "teamBcars", true);
+	cr_expect_eq(f.err.code, ERR_INVALID);
+	set_alias(&f, "shared", "existingShared", true);
+	cr_assert_eq(f.err.code, ERR_NONE, "%s", f.err.text);
+	vc = snapshot_vcluster(fake_worker_world(0)->snap, "teamA");
+	cr_assert_eq(vc->aliases_count, 1);
+	cr_expect_str_eq(vc->aliases_by_physical[0]->physical, "existingShared");
+	cr_expect(vc->aliases[0].read_only);
+	set_alias(&f, "shared", "teamAcars", true);
+	cr_expect_eq(f.err.code, ERR_CONFLICT);
+	cr_expect_not_null(strstr(f.err.text, "You can't update"));
+	set_alias(&f, "shared", "existingShared", false);
+	cr_expect_eq(f.err.code, ERR_NONE, "%s", f.err.text);
+	vc = snapshot_vcluster(fake_worker_world(0)->snap, "teamA");
+	cr_expect_not(vc->aliases[0].read_only);
+	/* What the loader refuses is taken back. */
+	set_alias(&f, "mine", "teamAcars", false);
+	cr_expect_eq(f.err.code, ERR_CONFLICT);
+	cr_expect_not_null(strstr(f.err.text, "own prefix"), "%s", f.err.text);
+	vc = snapshot_vcluster(fake_worker_world(0)->snap, "teamA");
+	cr_expect_eq(vc->aliases_count, 1);
+	remove_alias(&f, "mine");
+	cr_expect_eq(f.err.code, ERR_NOT_FOUND);
+	remove_alias(&f, "shared");
+	cr_expect_eq(f.err.code, ERR_NONE, "%s", f.err.text);
+	vc = snapshot_vcluster(fake_worker_world(0)->snap, "teamA");
+	cr_expect_eq(vc->aliases_count, 0);
+	remove_alias(&f, NULL);
+	cr_expect_eq(f.err.code, ERR_NOT_FOUND);
+	teardown(&f);
+}
+
 Test(ctl, reloads_asked_at_once_all_get_an_answer)
 {
 	struct fixture f;

@@ -138,7 +138,7 @@ Test(probe, lists_topics_that_are_not_internal)
 	while (seen.topic_answers < 2)
 		loop_turn(loop, true);
 	cr_expect_not(seen.topics_failed);
-	cr_expect_eq(seen.topics, 2);
+	cr_expect_eq(seen.topics, 3);
 	cr_expect_str_eq(seen.first_topic, "teamAusers");
 	probe_stop(&probe);
 	loop_free(&loop);

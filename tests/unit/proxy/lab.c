@@ -25,22 +25,27 @@
 
 static const uint8_t key_bytes[32] = "a key that only this test knows";
 static const struct token_key key = {key_bytes, sizeof(key_bytes)};
+static const uint8_t new_key_bytes[32] = "the key that comes after it";
+static const struct token_key new_key = {new_key_bytes, sizeof(new_key_bytes)};
 
 /* -- worlds */
 
-static const struct user team_a_users[] = {{.name = "sa"}, {.name = "sb"}};
 static const struct user team_b_users[] = {{.name = "sa"}};
 
 static const struct logical logicals[] = {{.name = "main"}, {.name = "eu"}};
 
 static void
-fill_vclusters(const struct lab *lab, struct vcluster *vc)
+fill_vclusters(const struct lab *lab, const struct user *users, struct vcluster *vc)
 {
 	vc[0] = (struct vcluster){.name = "teamA",
 				  .prefix = "teamA",
 				  .cluster = "main",
-				  .users = team_a_users,
+				  .users = users,
 				  .users_count = lab->without_sb ? 1 : 2,
+				  .session_lifetime_ms = lab->session_ms,
+				  .aliases = lab->aliases,
+				  .aliases_by_physical = lab->aliases_by_physical,
+				  .aliases_count = lab->aliases_count,
 				  .cluster_id = "virtualClusterIdTeamA0"};
 	vc[1] = (struct vcluster){.name = "teamB",
 				  .prefix = "teamB",
@@ -63,8 +68,10 @@ make_snapshot(const struct lab *lab)
 	struct arena *arena = arena_new();
 	struct snapshot *snap = arena_alloc(arena, sizeof(*snap));
 	struct vcluster *vclusters = arena_array(arena, 3, sizeof(*vclusters));
+	struct user *users = arena_array(arena, 2, sizeof(*users));
 
-	fill_vclusters(lab, vclusters);
+	memcpy(users, lab->team_a, sizeof(lab->team_a));
+	fill_vclusters(lab, users, vclusters);
 	*snap = (struct snapshot){.arena = arena,
 				  .settings = lab->settings,
 				  .logicals = logicals,
@@ -101,19 +108,38 @@ make_route(struct arena *arena, const char *logical, const struct lab_cluster *f
 			      .slots_count = from->slots_count};
 }
 
+static void
+fill_meters(struct lab *lab, struct world *world)
+{
+	world->meters = arena_array(world->arena, 2, sizeof(*world->meters));
+	for (size_t i = 0; i < world->snap->vclusters[0].users_count; i++) {
+		const struct user *user = &world->snap->vclusters[0].users[i];
+
+		if (!user_has_limits(user))
+			continue;
+		world->meters[world->meters_count++] = (struct world_meter){
+		    "teamA", user->name, meters_get(&lab->meters, "teamA", user->name)};
+	}
+	meters_trim(&lab->meters);
+}
+
 static struct world *
-make_world(const struct lab *lab)
+make_world(struct lab *lab)
 {
 	struct arena *arena = arena_new();
 	struct world *world = arena_alloc(arena, sizeof(*world));
 	struct route *routes = arena_array(arena, 2, sizeof(*routes));
+	struct key_id *ids = arena_array(arena, 1, sizeof(*ids));
 
 	routes[0] = make_route(arena, "main", &lab->main, lab->generation, lab->lists_topics);
 	routes[1] = make_route(arena, "eu", &lab->eu, 1, lab->lists_topics);
 	world->arena = arena;
 	world->snap = make_snapshot(lab);
-	world->keys = &key;
+	fill_meters(lab, world);
+	world->keys = lab->other_key ? &new_key : &key;
 	world->keys_count = 1;
+	ids[0] = token_key_id(world->keys);
+	world->key_ids = ids;
 	world->routes = routes;
 	world->vnodes = LAB_VNODES;
 	world_apis_init(world->apis);
@@ -152,6 +178,8 @@ lab_new(struct fake_broker *first, struct fake_broker *second)
 	    .idle_timeout_ms = 600000,
 	    .connect_timeout_ms = 5000,
 	};
+	lab->team_a[0].name = "sa";
+	lab->team_a[1].name = "sb";
 	lab->main.name = "a";
 	lab->eu.name = "e";
 	if (first != NULL)
@@ -207,6 +235,7 @@ void
 lab_stop(struct lab **lab)
 {
 	worker_stop(&(*lab)->worker);
+	meters_free(&(*lab)->meters);
 	loop_free(&(*lab)->control);
 	log_set_fd(STDERR_FILENO);
 	close((*lab)->log);

@@ -21,6 +21,7 @@ struct oracle {
 	int resource_type;
 	struct tree *resource_type_node;
 	int vnode;
+	bool is_consumer;
 	unsigned log_dirs;
 	bool impossible; /* the frame must be refused */
 };
@@ -227,6 +228,41 @@ oracle_pattern(struct oracle *o, struct tree *node)
 	}
 }
 
+static inline bool oracle_apply(struct oracle *o, struct tree *node, bool in_array);
+
+/* A consumer protocol message as a tree of its own; what follows it stays. */
+static inline void
+oracle_embedded(struct oracle *o, struct tree *node, int message)
+{
+	const struct kafka_message *m = &kafka_messages[message];
+	struct oracle inner = *o;
+	struct bytes out = {0};
+	struct tree *root = NULL;
+	size_t used = 0;
+	int version;
+	uint8_t *copy;
+
+	if (!o->is_consumer || node->null || node->length < 2)
+		return;
+	version = (int16_t)(node->bytes[0] << 8 | node->bytes[1]);
+	if (version < 0)
+		return;
+	root = tree_parse(o->arena, m, version < 3 ? version : 3, node->bytes + 2, node->length - 2,
+			  &used);
+	if (root == NULL)
+		return;
+	oracle_apply(&inner, root, false);
+	o->impossible = o->impossible || inner.impossible;
+	bytes_add(&out, node->bytes, 2);
+	tree_encode(root, m, version < 3 ? version : 3, &out);
+	bytes_add(&out, node->bytes + 2 + used, node->length - 2 - used);
+	copy = arena_alloc(o->arena, out.length);
+	memcpy(copy, out.data, out.length);
+	node->bytes = copy;
+	node->length = out.length;
+	bytes_free(&out);
+}
+
 /* The kind of a listed config resource, from the number that follows its name. */
 static inline void
 oracle_look_ahead(struct oracle *o, const struct tree *node)
@@ -251,6 +287,12 @@ oracle_value(struct oracle *o, struct tree *node, bool in_array)
 	    meaning == MEANING_TRANSACTIONAL_ID || meaning == MEANING_COORDINATOR_KEY ||
 	    meaning == MEANING_RESOURCE_NAME)
 		return oracle_name(o, node, meaning);
+	if (meaning == MEANING_PROTOCOL_TYPE && !node->null)
+		o->is_consumer = node->length == 8 && memcmp(node->bytes, "consumer", 8) == 0;
+	if (meaning == MEANING_SUBSCRIPTION)
+		oracle_embedded(o, node, KM_ConsumerProtocolSubscription);
+	if (meaning == MEANING_ASSIGNMENT)
+		oracle_embedded(o, node, KM_ConsumerProtocolAssignment);
 	if (meaning == MEANING_CURSOR_TOPIC)
 		return oracle_name(o, node, MEANING_TOPIC_NAME);
 	if (meaning == MEANING_LISTED_NAME)

@@ -497,6 +497,45 @@ Test(local, only_brokers_are_described, .timeout = 120)
 	fake_broker_stop(&broker);
 }
 
+/* -- SyncGroup */
+
+static int64_t
+sync_group(struct lab *lab, int fd, int version, int32_t id)
+{
+	struct tree_frame answer;
+
+	lab_request(fd, KA_SyncGroup, version, id,
+		    LAB_VALUES(LAB_TEXT(KF_SyncGroupRequest_GroupId, "g"),
+			       LAB_TEXT(KF_SyncGroupRequest_ProtocolType, "consumer")));
+	answer = lab_answer(lab, fd, KA_SyncGroup, version, id);
+	return lab_number(&answer, KF_SyncGroupResponse_ErrorCode);
+}
+
+/* Only a join says what the bytes in an old SyncGroup are. */
+Test(local, a_sync_of_a_group_that_did_not_join_here_is_told_to_join, .timeout = 120)
+{
+	struct fake_broker *broker = fake_broker_start(NULL, NULL);
+	struct lab *lab = lab_start(broker, NULL);
+	int fd = lab_client(lab, 0);
+	int other = lab_client(lab, 0);
+
+	for (int version = 0; version <= 4; version++)
+		cr_assert_eq(sync_group(lab, fd, version, version), KAFKA_REBALANCE_IN_PROGRESS);
+	cr_assert_eq(fake_broker_requests(broker), 0);
+	cr_assert_eq(sync_group(lab, fd, 5, 5), 0, "version 5 says it itself");
+	lab_request(fd, KA_JoinGroup, 4, 6,
+		    LAB_VALUES(LAB_TEXT(KF_JoinGroupRequest_GroupId, "g"),
+			       LAB_TEXT(KF_JoinGroupRequest_ProtocolType, "consumer")));
+	lab_answer(lab, fd, KA_JoinGroup, 4, 6);
+	for (int version = 0; version <= 4; version++)
+		cr_assert_eq(sync_group(lab, fd, version, 7 + version), 0);
+	cr_assert_eq(sync_group(lab, other, 3, 1), KAFKA_REBALANCE_IN_PROGRESS);
+	close(fd);
+	close(other);
+	lab_stop(&lab);
+	fake_broker_stop(&broker);
+}
+
 /* -- lists of everything */
 
 Test(local, a_pattern_that_cannot_be_confined_is_not_valid, .timeout = 120)

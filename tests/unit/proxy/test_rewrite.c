@@ -101,7 +101,7 @@ check_bytes(const struct tree_frame *what, const uint8_t *bytes, size_t size, co
 	struct bytes out = {0};
 	char error[240] = "", version[16];
 	bool well_formed =
-	    tree_frame_parse(arena, what->direction, what->key, what->version, bytes, size, &in);
+	    tree_frame_receive(arena, what->direction, what->key, what->version, bytes, size, &in);
 	bool good = rewrite_whole(what, bytes, size, &out, error);
 	const char *name = kafka_api_name(what->key);
 
@@ -176,6 +176,30 @@ Test(rewrite, every_golden_frame, .timeout = 300)
 	cr_expect_geq(frames, 980);
 	cr_expect_eq(tally.malformed, 0);
 	cr_expect_gt(tally.rewritten, 900, "%zu", tally.rewritten);
+}
+
+static void
+on_longer(void *arg, const struct golden *g)
+{
+	struct tree_frame what = {.key = g->key, .version = g->version, .direction = g->direction};
+	uint8_t *frame = malloc(g->size + 1);
+
+	memcpy(frame, g->bytes, g->size);
+	frame[g->size] = 0;
+	be_put32(frame, (uint32_t)(g->size - 3));
+	check_bytes(&what, frame, g->size + 1, "one byte longer", arg);
+	free(frame);
+}
+
+/* librdkafka 2.0 ends ListGroups v4 with a byte too many. Brokers ignore such bytes, so they are
+ * dropped; a broker's answer has to be exact. */
+Test(rewrite, bytes_after_a_request_are_dropped, .timeout = 300)
+{
+	struct tally tally = {0};
+
+	golden_each_api(on_longer, &tally);
+	cr_expect_gt(tally.rewritten, 400, "%zu", tally.rewritten);
+	cr_expect_gt(tally.malformed, 400, "%zu", tally.malformed);
 }
 
 /* -- relabelled */
