@@ -16,11 +16,11 @@ import time
 import kafkalab
 import pytest
 import world
+from drivers import Target
 from equivalence.actor import Actor
 from equivalence.calls import Caller, call_scripts
 from equivalence.link import NAMES, Link, message
 from equivalence.scripts import MADE, scripts
-from drivers import Target
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from lib.gateway import prefix_of
 
@@ -31,9 +31,11 @@ CLUSTER_ID = "eQuIvAlEnT4cR7jHfBoWyQ"
 TENANTS = ("fox", "owl", "elk")
 # As long as the tenants' prefixes: a name that is too long is too long for all of them.
 DIRECT = prefix_of("yak")
+assert {len(prefix_of(tenant)) for tenant in TENANTS} == {len(DIRECT)}
 # What the gateway answers from what it knows of itself.
 OWN = {"ApiVersions", "DescribeCluster"}
-assert {len(prefix_of(tenant)) for tenant in TENANTS} == {len(DIRECT)}
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """A cluster of one broker: what it has answered it has done, once it shows."""

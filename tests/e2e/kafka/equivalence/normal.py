@@ -56,8 +56,8 @@ RULES = [
     (r".*\.(member_id|leader)", _numbered("member"), "made by the broker at random"),
     (r"JoinGroup\.members\.metadata|DescribeGroups\..*\.member_(metadata|assignment)|SyncGroup\.assignment",
      lambda value, actor: actor.embedded(value), "the names in it"),
-    (r"(Metadata|DescribeTopicPartitions|DescribeLogDirs\.results)\.topics|ListGroups\.groups|ListTransactions\.transaction_states", _own,
-     "the brokers show what all tenants have"),
+    (r"(Metadata|DescribeTopicPartitions|DescribeLogDirs\.results)\.topics|ListGroups\.groups|"
+     r"ListTransactions\.transaction_states", _own, "the brokers show what all tenants have"),
     (r".*\.(cluster_|topic_)?authorized_operations", _gone, "what the gateway's account may do there is not the tenant's"),
     (r"Fetch\.responses\.partitions\.records", lambda value, actor: actor.records(value), "producer ids in batches"),
 ]
