@@ -294,6 +294,32 @@ def delete_groups():
     return fields(groups_names=some(GROUPS))
 
 
+# -- access, on a cluster without an authorizer -------------------------------------------------------
+
+ACL = {"operation": st.sampled_from([3, 4, 2]), "permission_type": st.sampled_from([3, 2])}
+
+
+@api("CreateAcls")
+def create_acls():
+    return fields(creations=some(fields(resource_type=2, resource_name=TOPICS, resource_pattern_type=st.sampled_from([3, 4]),
+                                        principal="User:sa", host="*", **ACL)))
+
+
+def _acl_filter(**names):
+    return fields(**names, pattern_type_filter=st.sampled_from([1, 3]), principal_filter=st.sampled_from([None, "User:sa"]),
+                  host_filter=None, **ACL)
+
+
+@api("DescribeAcls")
+def describe_acls():
+    return _acl_filter(resource_type_filter=2, resource_name_filter=TOPICS | st.none())
+
+
+@api("DeleteAcls")
+def delete_acls():
+    return fields(filters=some(_acl_filter(resource_type_filter=2, resource_name_filter=TOPICS | st.none())))
+
+
 # -- transactions -------------------------------------------------------------------------------------
 
 
