@@ -51,12 +51,14 @@ class Lab:
         """The environment with the lab's tools first in PATH."""
         return dict(os.environ, PATH=self.bin + os.pathsep + os.environ["PATH"], **more)
 
-    def add_cluster(self, name, brokers=3, ports=None, **options):
-        """A cluster that start() starts; free ports unless given. Options as Cluster's."""
+    def add_cluster(self, name, brokers=3, ports=None, version=None, **options):
+        """A cluster that start() starts; free ports unless given, the lab's Kafka unless `version` names another.
+        Options as Cluster's."""
+        kafka = fetch_kafka(version) if version else self.kafka
         host = options.get("host", "localhost")
         bind = options.get("bind") or ("127.0.0.1" if host == "localhost" else host)
         ports = ports or free_ports(brokers, bind)
-        cluster = Cluster(self.kafka, os.path.join(self.directory, "clusters", name), name, ports, **options)
+        cluster = Cluster(kafka, os.path.join(self.directory, "clusters", name), name, ports, **options)
         self.clusters[name] = cluster
         return cluster
 

@@ -12,7 +12,7 @@ import time
 PRODUCE, FETCH, LIST_OFFSETS, METADATA = 0, 1, 2, 3
 OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, JOIN_GROUP = 8, 9, 10, 11
 HEARTBEAT, LEAVE_GROUP, SYNC_GROUP, SASL_HANDSHAKE, API_VERSIONS = 12, 13, 14, 17, 18
-INIT_PRODUCER_ID, ADD_PARTITIONS_TO_TXN, TXN_OFFSET_COMMIT, SASL_AUTHENTICATE = 22, 24, 28, 36
+INIT_PRODUCER_ID, ADD_PARTITIONS_TO_TXN, TXN_OFFSET_COMMIT, SASL_AUTHENTICATE, DESCRIBE_CLUSTER = 22, 24, 28, 36, 60
 
 SASL_AUTHENTICATION_FAILED = 58
 
@@ -49,14 +49,14 @@ def uvarint(value):
     return out + bytes([value])
 
 
-def record_batch(values, base_timestamp=None):
-    """A record batch, magic 2, of records with these values (bytes) and no keys."""
+def record_batch(values, base_timestamp=None, producer=(-1, -1, -1), attributes=0):
+    """A record batch, magic 2, of records with these values (bytes) and no keys; producer: (id, epoch, sequence)."""
     now = int(time.time() * 1000) if base_timestamp is None else base_timestamp
     records = b""
     for i, value in enumerate(values):
         body = b"\0" + varint(0) + varint(i) + varint(-1) + varint(len(value)) + value + varint(0)
         records += varint(len(body)) + body
-    tail = struct.pack(">hiqqqhii", 0, len(values) - 1, now, now, -1, -1, -1, len(values)) + records
+    tail = struct.pack(">hiqqqhii", attributes, len(values) - 1, now, now, *producer, len(values)) + records
     head = struct.pack(">ibI", -1, 2, crc32c(tail))
     return struct.pack(">qi", 0, len(head) + len(tail)) + head + tail
 
