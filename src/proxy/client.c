@@ -350,7 +350,7 @@ answer_locally(struct client *c, const struct head *head, struct bytes *answer)
 	int32_t throttle_ms;
 
 	throttle_ms = throttle_answer(c, head->key, answer->length);
-	if (c->throttle_at != 0)
+	if (c->throttle_at != 0 && throttle_ms > 0)
 		be_put32(answer->data + c->throttle_at, (uint32_t)throttle_ms);
 	memcpy(buf->data, answer->data, answer->length);
 	segs_add(&p->answer, buf, buf->data, answer->length);
