@@ -314,6 +314,14 @@ fetch_limit(const struct client *c)
 }
 
 void
+client_producer_owner(const struct client *c, struct producer_owner *owner)
+{
+	const struct world *world = c->w->world;
+
+	*owner = (struct producer_owner){c->vc->name, world->keys, world->keys_count};
+}
+
+void
 client_context(struct client *c, struct rewrite_context *cx)
 {
 	int64_t request_bytes = settings_of(c)->request_bytes;
@@ -331,6 +339,7 @@ client_context(struct client *c, struct rewrite_context *cx)
 	    .whole_bytes = (int32_t)(request_bytes < INT32_MAX ? request_bytes : INT32_MAX),
 	};
 	names_init(&cx->names, c->vc);
+	client_producer_owner(c, &cx->producers);
 }
 
 static void
@@ -341,7 +350,7 @@ answer_locally(struct client *c, const struct head *head, struct bytes *answer)
 	int32_t throttle_ms;
 
 	throttle_ms = throttle_answer(c, head->key, answer->length);
-	if (c->throttle_at != 0)
+	if (c->throttle_at != 0 && throttle_ms > 0)
 		be_put32(answer->data + c->throttle_at, (uint32_t)throttle_ms);
 	memcpy(buf->data, answer->data, answer->length);
 	segs_add(&p->answer, buf, buf->data, answer->length);

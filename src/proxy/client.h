@@ -25,6 +25,7 @@
 #include "net/buf.h"
 #include "net/outq.h"
 #include "proxy/asking.h"
+#include "proxy/producers.h"
 #include "proxy/refusal.h"
 #include "proxy/groups.h"
 #include "proxy/rewrite.h"
@@ -164,6 +165,8 @@ void client_answered(struct client *c);
 /* Sends a question of ours to the broker, in order with the client's requests. */
 void client_ask(struct client *c, int key, int version, int32_t correlation_id,
 		const struct bytes *frame);
+/* Whose producer ids this client is to get, and may use; borrowed from its world. */
+void client_producer_owner(const struct client *c, struct producer_owner *owner);
 /* What rewriting needs to know of this client now. */
 void client_context(struct client *c, struct rewrite_context *cx);
 

@@ -52,6 +52,7 @@ struct filling {
 	const struct expansion *x;
 	const struct own_topics *own;
 	bool is_nobody;
+	size_t count;
 };
 
 static void
@@ -60,7 +61,7 @@ fill_value(void *arg, uint16_t field, const size_t *index, struct encode_value *
 	const struct filling *f = arg;
 
 	if (field == f->x->array) {
-		out->count = f->is_nobody ? 1 : f->own->count;
+		out->count = f->count;
 	} else if (field == f->x->name && f->is_nobody) {
 		out->data = NOBODY;
 		out->length = strlen(NOBODY);
@@ -77,14 +78,17 @@ fill_value(void *arg, uint16_t field, const size_t *index, struct encode_value *
 bool
 expand_array(struct rewriter *rw, const struct walk_item *item)
 {
-	struct filling f = {expansion_find(rw->key), rw->cx->own, false};
+	struct filling f = {.x = expansion_find(rw->key), .own = rw->cx->own};
 	struct bytes bytes = {0};
 	struct buf *buf;
 
 	if (f.x == NULL || rw->in_header || item->field != f.x->array ||
 	    !expansion_means_all(f.x, rw->version, item))
 		return false;
-	f.is_nobody = f.own->count == 0 && rw->version < f.x->null_since;
+	f.count = rw->cx->refuse_topics ? 0 : f.own->count;
+	f.is_nobody = f.count == 0 && rw->version < f.x->null_since;
+	if (f.is_nobody)
+		f.count = 1;
 	encode_part(rw->walk.message, rw->version, item->field, fill_value, &f, &bytes);
 	buf = buf_new(bytes.length);
 	memcpy(buf->data, bytes.data, bytes.length);

@@ -16,6 +16,7 @@
 #include "kafka/meaning.h"
 #include "kafka/walk.h"
 #include "proxy/client.h"
+#include "proxy/producers.h"
 #include "proxy/pattern.h"
 #include "proxy/worker_state.h"
 
@@ -358,13 +359,16 @@ producer_id_value(void *arg, uint16_t field, const size_t *index, struct encode_
 		out->number = l->producer_id;
 }
 
-/* Ids that no cluster ever hands out, so that producers of two clusters never collide (protocol.md
- * 2c): bit 62, 8 bits kept for a generation, 24 random bits of this worker, 30 bits counted. */
 static int64_t
-next_producer_id(struct worker_state *w)
+next_producer_id(const struct client *c)
 {
-	return (int64_t)(UINT64_C(1) << 62 | w->producer_instance << 30 |
-			 (w->producer_count++ & 0x3fffffff));
+	struct worker_state *w = c->w;
+	struct producer_owner owner;
+
+	if (w->producer_count == PRODUCER_COUNT_MAX)
+		worker_draw_producers(w);
+	client_producer_owner(c, &owner);
+	return producer_id_new(&owner, w->producer_instance, w->producer_count++);
 }
 
 static enum local_result
@@ -376,7 +380,7 @@ handle_init_producer_id(struct local *l)
 		return LOCAL_BROKEN;
 	if (!id.item.null)
 		return LOCAL_FORWARD;
-	l->producer_id = next_producer_id(l->c->w);
+	l->producer_id = next_producer_id(l->c);
 	answer(l, l->version, producer_id_value);
 	return LOCAL_ANSWERED;
 }
@@ -578,6 +582,7 @@ local_answer(struct client *c, const struct api *api, int version, const uint8_t
 	    .why_size = why_size,
 	};
 
+	c->throttle_at = 0; /* of an earlier answer */
 	for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
 		if (handlers[i].key == api->key)
 			return handlers[i].handle(&l);

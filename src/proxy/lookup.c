@@ -13,12 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/ensure.h"
 #include "base/mem.h"
 #include "kafka/frame.h"
 #include "kafka/kafka_ids.h"
 #include "proxy/asking.h"
 #include "proxy/client.h"
+#include "proxy/names.h"
 #include "proxy/worker_state.h"
 
 /* Partitions of the first page, how pages grow, and the most that brokers answer with unless told
@@ -30,12 +30,21 @@
 #define TOPICS_MAX     100000
 #define PARTITIONS_MAX 1000000
 
+enum stage {
+	STAGE_PREFIX,  /* the topics behind the prefix are listed */
+	STAGE_ALIASES, /* the partitions of aliases are asked for, by name */
+	STAGE_DONE,
+};
+
 /* What is being looked up for one request. */
 struct lookup {
 	struct own_topics topics;
+	struct own_topics aliases; /* physical names, in order */
+	enum stage stage;
+	struct names names; /* of the snapshot; for the time of one call only */
+	bool wants_partitions;
 	bool by_metadata; /* the cluster does not list topics by name */
-	bool is_complete;
-	char *from; /* the next page begins here ... */
+	char *from;       /* the next page begins here ... */
 	size_t from_length;
 	int32_t from_partition;
 	int32_t page;
@@ -44,7 +53,9 @@ struct lookup {
 	int error_code;
 	const uint8_t *name;
 	size_t name_length;
-	bool goes_on; /* it says where the next page begins */
+	bool is_same;   /* it goes on with the topic that it began with */
+	bool goes_on;   /* it says where the next page begins */
+	bool goes_past; /* it has what is behind the prefix */
 };
 
 /* -- the list */
@@ -97,25 +108,74 @@ own_topics_note(struct own_topics *topics, const char *name, size_t length, int6
 	last->partitions = (uint32_t)partition + 1;
 }
 
-/* -- the tenant */
-
-/* A name that just is the prefix has no virtual name. */
-static bool
-is_own(const struct vcluster *vc, const uint8_t *name, size_t length)
+static int
+compare_topics(const void *one, const void *other, void *names)
 {
-	size_t prefix_length = strlen(vc->prefix);
+	const struct own_topic *a = one;
+	const struct own_topic *b = other;
+	size_t shorter = a->length < b->length ? a->length : b->length;
+	int order = memcmp((char *)names + a->name, (char *)names + b->name, shorter);
 
-	return length > prefix_length && memcmp(name, vc->prefix, prefix_length) == 0;
+	return order != 0 ? order : (int)a->length - (int)b->length;
 }
+
+/* In the order of names, which is that of pages; no name twice. */
+static void
+sort_topics(struct own_topics *topics)
+{
+	size_t kept = 0;
+
+	if (topics->count == 0)
+		return;
+	qsort_r(topics->list, topics->count, sizeof(*topics->list), compare_topics, topics->names);
+	for (size_t i = 1; i < topics->count; i++) {
+		struct own_topic *last = &topics->list[kept];
+		struct own_topic *next = &topics->list[i];
+
+		if (compare_topics(last, next, topics->names) != 0)
+			topics->list[++kept] = *next;
+		else if (next->partitions > last->partitions)
+			last->partitions = next->partitions;
+	}
+	topics->count = kept + 1;
+}
+
+/* -- the tenant */
 
 /* Is it past all names that begin with the prefix, in the order of bytes? */
 static bool
-is_past(const struct vcluster *vc, const uint8_t *name, size_t length)
+is_past(const struct vcluster *vc, const void *name, size_t length)
 {
 	size_t prefix_length = strlen(vc->prefix);
-	int order = memcmp(name, vc->prefix, length < prefix_length ? length : prefix_length);
 
-	return order > 0;
+	return memcmp(name, vc->prefix, length < prefix_length ? length : prefix_length) > 0;
+}
+
+/* Is this topic, named by a broker, one to note in this stage? */
+static bool
+is_wanted(const struct lookup *l, const uint8_t *name, size_t length)
+{
+	if (l->stage == STAGE_PREFIX && names_to_virtual(&l->names, name, length).owner == NAME_OWN)
+		return true;
+	return (l->stage == STAGE_ALIASES || l->by_metadata) &&
+	       own_topics_has(&l->aliases, (const char *)name, length);
+}
+
+/* Aliases that the request may touch: a read-only topic is not for what changes topics. */
+static void
+note_aliases(struct lookup *l, const struct vcluster *vc, int key)
+{
+	bool changes = (api_find(key)->operation & (OPERATION_WRITE | OPERATION_ADMIN)) != 0;
+
+	for (size_t i = 0; i < vc->aliases_count; i++) {
+		const struct alias *alias = vc->aliases_by_physical[i];
+		const char *name = alias->physical;
+		size_t length = strlen(name);
+
+		if (!(changes && alias->read_only) &&
+		    names_to_virtual(&l->names, (const uint8_t *)name, length).owner == NAME_ALIAS)
+			own_topics_note(&l->aliases, name, length, -1);
+	}
 }
 
 /* -- questions */
@@ -125,8 +185,12 @@ by_name_value(void *arg, uint16_t field, const size_t *index, struct encode_valu
 {
 	const struct lookup *l = arg;
 
-	(void)index;
-	if (field == KF_DescribeTopicPartitionsRequest_ResponsePartitionLimit) {
+	if (field == KF_DescribeTopicPartitionsRequest_Topics) {
+		out->count = l->stage == STAGE_ALIASES ? l->aliases.count : 0;
+	} else if (field == KF_DescribeTopicPartitionsRequest_Topics_Name) {
+		out->data = l->aliases.names + l->aliases.list[index[0]].name;
+		out->length = l->aliases.list[index[0]].length;
+	} else if (field == KF_DescribeTopicPartitionsRequest_ResponsePartitionLimit) {
 		out->number = l->page;
 	} else if (field == KF_DescribeTopicPartitionsRequest_Cursor_TopicName) {
 		out->data = l->from;
@@ -147,11 +211,43 @@ metadata_value(void *arg, uint16_t field, const size_t *index, struct encode_val
 }
 
 static void
+set_from(struct lookup *l, const void *name, size_t length, int64_t partition)
+{
+	free(l->from);
+	l->from = mem_alloc(length + 1);
+	memcpy(l->from, name, length);
+	l->from_length = length;
+	l->from_partition = (int32_t)partition;
+}
+
+/* The stage's last page is here: what comes now? Only who needs partitions has to ask for those of
+ * aliases; and who asked for everything has them. */
+static void
+end_stage(struct lookup *l)
+{
+	if (l->stage == STAGE_PREFIX && l->aliases.count > 0 && l->wants_partitions &&
+	    !l->by_metadata) {
+		l->stage = STAGE_ALIASES;
+		l->page = PAGE_MOST;
+		set_from(l, l->aliases.names + l->aliases.list[0].name, l->aliases.list[0].length,
+			 0);
+		return;
+	}
+	if (!l->wants_partitions) {
+		for (size_t i = 0; i < l->aliases.count; i++)
+			own_topics_note(&l->topics, l->aliases.names + l->aliases.list[i].name,
+					l->aliases.list[i].length, -1);
+	}
+	sort_topics(&l->topics);
+	l->stage = STAGE_DONE;
+}
+
+static void
 next_page(struct client *c, void *work)
 {
 	struct lookup *l = work;
 
-	if (l->is_complete)
+	if (l->stage == STAGE_DONE)
 		asking_done(c);
 	else if (l->by_metadata)
 		asking_send(c, KA_Metadata, c->w->world->apis[KA_Metadata].max, metadata_value, l);
@@ -162,28 +258,31 @@ next_page(struct client *c, void *work)
 /* -- answers */
 
 static void
-set_from(struct lookup *l, const void *name, size_t length, int64_t partition)
-{
-	free(l->from);
-	l->from = mem_alloc(length + 1);
-	memcpy(l->from, name, length);
-	l->from_length = length;
-	l->from_partition = (int32_t)partition;
-}
-
-static void
 take_name(struct lookup *l, const struct vcluster *vc, const struct walk_item *item)
 {
 	l->name = NULL;
 	if (item->null || l->error_code != 0)
 		return;
-	if (!l->by_metadata && is_past(vc, item->value, item->length))
-		l->is_complete = true;
-	if (!is_own(vc, item->value, item->length))
+	if (l->stage == STAGE_PREFIX && !l->by_metadata && is_past(vc, item->value, item->length))
+		l->goes_past = true;
+	if (!is_wanted(l, item->value, item->length))
 		return;
 	l->name = item->value;
 	l->name_length = item->length;
 	own_topics_note(&l->topics, (const char *)l->name, l->name_length, -1);
+}
+
+/* Where the next page begins; one that does not begin behind this one is none. */
+static void
+take_cursor(struct lookup *l, const uint8_t *name, size_t length)
+{
+	size_t shorter = length < l->from_length ? length : l->from_length;
+	int order = memcmp(name, l->from, shorter);
+
+	l->is_same = order == 0 && length == l->from_length;
+	l->goes_on = order > 0 || (order == 0 && length > l->from_length);
+	if (l->goes_on)
+		set_from(l, name, length, 0);
 }
 
 static void
@@ -205,12 +304,12 @@ take_value(struct lookup *l, const struct vcluster *vc, const struct walk_item *
 					item->number);
 		break;
 	case KF_DescribeTopicPartitionsResponse_NextCursor_TopicName:
-		l->goes_on = true;
-		set_from(l, item->value, item->length, 0);
-		if (is_past(vc, item->value, item->length))
-			l->is_complete = true;
+		if (l->stage == STAGE_PREFIX && is_past(vc, item->value, item->length))
+			l->goes_past = true;
+		take_cursor(l, item->value, item->length);
 		break;
 	case KF_DescribeTopicPartitionsResponse_NextCursor_PartitionIndex:
+		l->goes_on = l->goes_on || (l->is_same && item->number > l->from_partition);
 		l->from_partition = (int32_t)item->number;
 		break;
 	default:
@@ -254,12 +353,15 @@ take_page(struct client *c, void *work, const uint8_t *frame, size_t size, char 
 	struct reading reading = {l, c->vc};
 
 	l->goes_on = false;
+	l->goes_past = false;
+	l->is_same = false;
 	l->name = NULL;
+	names_init(&l->names, c->vc);
 	if (!frame_read(c->asking.key, c->asking.version, KAFKA_RESPONSE, frame, size, take_item,
 			&reading, why, why_size))
 		return false;
-	if (!l->goes_on || (int64_t)l->topics.partitions > l->enough)
-		l->is_complete = true;
+	if (!l->goes_on || l->goes_past || (int64_t)l->topics.partitions > l->enough)
+		end_stage(l);
 	l->page = l->page * PAGE_GROWS < PAGE_MOST ? l->page * PAGE_GROWS : PAGE_MOST;
 	return check_bounds(l, why, why_size);
 }
@@ -270,6 +372,7 @@ drop(void *work)
 	struct lookup *l = work;
 
 	own_topics_free(&l->topics);
+	own_topics_free(&l->aliases);
 	free(l->from);
 	free(l);
 }
@@ -315,17 +418,28 @@ see_item(void *arg, enum walk_event event, const struct walk_item *item)
 static void
 begin_at_cursor(struct lookup *l, const struct vcluster *vc, const struct wish *wish)
 {
+	struct name_out out;
+	size_t length;
 	char *name;
-	size_t length = strlen(vc->prefix) + wish->cursor.length;
 
 	l->enough = wish->limit > 0 ? wish->limit + wish->cursor_partition : INT64_MAX;
-	if (wish->cursor.null || length > INT16_MAX)
+	if (wish->cursor.null)
+		return;
+	names_to_physical(&l->names, api_find(KA_DescribeTopicPartitions), false,
+			  wish->cursor.value, wish->cursor.length, &out);
+	length = out.head_length + out.keep;
+	if (length > INT16_MAX)
 		return;
 	name = mem_alloc(length + 1);
-	memcpy(name, vc->prefix, strlen(vc->prefix));
-	memcpy(name + strlen(vc->prefix), wish->cursor.value, wish->cursor.length);
+	memcpy(name, out.head, out.head_length);
+	memcpy(name + out.head_length, wish->cursor.value + wish->cursor.length - out.keep,
+	       out.keep);
 	own_topics_note(&l->topics, name, length, -1);
-	set_from(l, name, length, 0);
+	if (is_past(vc, name, length))
+		end_stage(l); /* of an alias: all behind the prefix is before it */
+	else if (length >= l->names.prefix_length &&
+		 memcmp(name, vc->prefix, l->names.prefix_length) == 0)
+		set_from(l, name, length, 0);
 	free(name);
 }
 
@@ -349,11 +463,14 @@ lookup_begin(struct client *c, int key, int version, const uint8_t *frame, size_
 	l->by_metadata = !c->route->lists_topics;
 	l->page = PAGE_FIRST;
 	l->enough = INT64_MAX;
+	l->wants_partitions = wish.x->partitions != KAFKA_NO_FIELD;
+	names_init(&l->names, c->vc);
+	note_aliases(l, c->vc, key);
 	set_from(l, c->vc->prefix, strlen(c->vc->prefix), 0);
 	if (key == KA_DescribeTopicPartitions)
 		begin_at_cursor(l, c->vc, &wish);
 	asking_begin(c, &topics_kind, l);
-	return true;
+	return c->asking.state == ASKING_OUT;
 }
 
 const struct own_topics *

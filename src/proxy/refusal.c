@@ -57,6 +57,11 @@ static const struct {
 #include "proxy/refusal.def"
 };
 
+static const uint16_t empty_rows[] = {
+#define EMPTY(field) KF_##field,
+#include "proxy/refusal.def"
+};
+
 #define ROWS(table) (sizeof(table) / sizeof((table)[0]))
 
 /* -- the request */
@@ -260,6 +265,10 @@ answer_value(void *arg, uint16_t field, const size_t *index, struct encode_value
 	for (size_t i = 0; i < ROWS(constant_rows); i++) {
 		if (constant_rows[i].field == field)
 			out->number = constant_rows[i].number;
+	}
+	for (size_t i = 0; i < ROWS(empty_rows); i++) {
+		if (empty_rows[i] == field)
+			out->data = "";
 	}
 	if (kafka_meanings[field] == MEANING_ERROR_CODE && !is_of_topics_alone(field, error))
 		out->number = error;

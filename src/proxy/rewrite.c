@@ -336,6 +336,45 @@ finish(struct rewriter *rw, const uint8_t *end)
 	return true;
 }
 
+static const char foreign_producer[] =
+    "a batch with a producer id that was not given to this vcluster, for a topic that it shares";
+
+/* Records of a topic that is shared: is enough of their batch here to be looked at, and may it go?
+ * Too few bytes to be a batch are the broker's to refuse. */
+static enum walk_event
+guard_batch(const struct rewriter *rw, const struct walk_item *item, size_t available)
+{
+	if (item->null || item->length < PRODUCER_BATCH_BYTES)
+		return WALK_RECORDS;
+	if (available < item->size + PRODUCER_BATCH_BYTES)
+		return WALK_MORE;
+	return producer_may_write(&rw->cx->producers, item->start + item->size) ? WALK_RECORDS
+										: WALK_ERROR;
+}
+
+/* The next item; a batch that has to be looked at is one only when its header is here. */
+static enum walk_event
+next_item(struct rewriter *rw, const uint8_t *at, size_t available, struct walk_item *item)
+{
+	struct walk before;
+	enum walk_event event;
+
+	if (!rw->guards_batches)
+		return walk_next(&rw->walk, at, available, item);
+	before = rw->walk;
+	event = walk_next(&rw->walk, at, available, item);
+	if (event != WALK_RECORDS)
+		return event;
+	event = guard_batch(rw, item, available);
+	if (event == WALK_MORE) { /* as if nothing of it had been read */
+		rw->walk = before;
+		rw->walk.need = item->size + PRODUCER_BATCH_BYTES;
+	} else if (event == WALK_ERROR) {
+		memcpy(rw->walk.error, foreign_producer, sizeof(foreign_producer));
+	}
+	return event;
+}
+
 /* Walks what is there. */
 static enum rewrite_progress
 run(struct rewriter *rw, const uint8_t *at, const uint8_t *end, const uint8_t **stopped)
@@ -344,7 +383,7 @@ run(struct rewriter *rw, const uint8_t *at, const uint8_t *end, const uint8_t **
 	enum walk_event event;
 
 	for (;;) {
-		event = walk_next(&rw->walk, at, (size_t)(end - at), &item);
+		event = next_item(rw, at, (size_t)(end - at), &item);
 		*stopped = at;
 		if (event == WALK_MORE)
 			return REWRITE_MORE;

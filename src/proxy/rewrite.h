@@ -19,6 +19,7 @@
 #include "kafka/walk.h"
 #include "net/buf.h"
 #include "proxy/names.h"
+#include "proxy/producers.h"
 #include "proxy/world.h"
 
 /* Config resource types (org.apache.kafka.common.config.ConfigResource). */
@@ -40,6 +41,7 @@ struct rewrite_context {
 	int32_t throttle_ms; /* an answer tells it; a broker's own may be longer */
 	struct scratch *scratch;
 	struct names names;
+	struct producer_owner producers; /* who writes, where a topic is shared */
 	bool is_consumer;    /* the group's protocol, where the frame itself does not say it */
 	bool refuse_topics;  /* the user may do to no topic what the request asks for */
 	int32_t whole_bytes; /* limits.request.bytes: what an answer may have that is no stream */
@@ -103,10 +105,11 @@ struct rewriter {
 	unsigned log_dirs; /* seen so far */
 	bool is_expanded;  /* "all" was replaced by what the tenant has */
 	/* What the caller wants to know. */
-	uint64_t group;   /* hash of the group's id (groups.h) */
-	bool named_alias; /* a Fetch: its answer may not be streamed */
-	int acks;         /* Produce: 1 unless the field says otherwise */
-	char error[240];  /* why it failed: what and where, for the log */
+	uint64_t group;      /* hash of the group's id (groups.h) */
+	bool guards_batches; /* Produce: the topic is an alias, which others may write to as well */
+	bool named_alias;    /* a Fetch: its answer may not be streamed */
+	int acks;            /* Produce: 1 unless the field says otherwise */
+	char error[240];     /* why it failed: what and where, for the log */
 };
 
 /* Rewrites one whole frame (without its 4-byte size). On success the outgoing frame, size included,

@@ -8,6 +8,8 @@
 #include "proxy/client.h"
 #include "proxy/worker_state.h"
 
+/* Ten years: a token may say any moment. */
+#define SESSION_MAX_MS (INT64_C(3650) * 24 * 3600 * 1000)
 /* What was sent in time may have waited in the socket while nothing was read: a hold, a limit, a
  * slow broker. It is let through for so long after reading went on. */
 #define SESSION_SLACK_MS 1000
@@ -17,8 +19,10 @@
 int64_t
 session_begin(struct client *c)
 {
-	int64_t left = c->identity.expires * 1000 - clock_wall_ms();
+	int64_t left = SESSION_MAX_MS;
 
+	if (c->identity.expires < (clock_wall_ms() + SESSION_MAX_MS) / 1000)
+		left = c->identity.expires * 1000 - clock_wall_ms();
 	if (c->vc->session_lifetime_ms > 0 && c->vc->session_lifetime_ms < left)
 		left = c->vc->session_lifetime_ms;
 	if (left < 1)

@@ -530,12 +530,21 @@ close_recordings(struct worker_state *w)
 		close(w->apis_fd);
 }
 
+void
+worker_draw_producers(struct worker_state *w)
+{
+	uint32_t random = 0;
+
+	ENSURE(getrandom(&random, sizeof(random), 0) == sizeof(random));
+	w->producer_instance = random >> (32 - PRODUCER_INSTANCE_BITS);
+	w->producer_count = 0;
+}
+
 struct worker *
 worker_start(unsigned index, struct loop *control, struct world *world, struct err *err)
 {
 	struct worker *worker = mem_zalloc(sizeof(*worker));
 	struct worker_state *w = &worker->state;
-	uint32_t random = 0;
 	int status;
 
 	w->index = index;
@@ -548,8 +557,7 @@ worker_start(unsigned index, struct loop *control, struct world *world, struct e
 	list_init(&w->lingering);
 	open_recordings(w);
 	list_init(&w->muted);
-	ENSURE(getrandom(&random, sizeof(random), 0) == sizeof(random));
-	w->producer_instance = random & 0xffffff;
+	worker_draw_producers(w);
 	loop_timer_init(&w->sweep, w->loop, on_sweep, w);
 	loop_timer_start(&w->sweep, SWEEP_MS, SWEEP_MS);
 	loop_timer_init(&w->wake, w->loop, throttle_wake, w);

@@ -40,9 +40,8 @@ struct worker_state {
 			  -1 */
 	int apis_fd;   /* TURNOUT_RECORD_APIS: "key,version" a line, for tests; -1 */
 	uint32_t apis_seen[WORLD_API_KEYS]; /* versions whose line is written, a bit each */
-	uint64_t
-	    producer_instance; /* 24 random bits in the producer ids that this worker gives out */
-	uint64_t producer_count;
+	uint32_t producer_instance; /* random, in the producer ids that this worker gives out ... */
+	uint32_t producer_count;    /* ... with this number (producers.h) */
 	struct worker_counters counters;
 };
 
@@ -57,6 +56,8 @@ struct hold *worker_find_hold(struct worker_state *w, const char *logical);
 void worker_check_hold(struct worker_state *w, struct hold *hold);
 /* A request of this API and version was admitted: tells TURNOUT_RECORD_APIS the first time. */
 void worker_record_api(struct worker_state *w, int key, int version);
+/* Draws another instance for producer ids. */
+void worker_draw_producers(struct worker_state *w);
 /* Takes over a socket with what is queued for it (it may still be connecting): sends that, waits
  * until the peer has closed, closes. */
 void worker_linger(struct worker_state *w, int fd, struct outq *out);

@@ -373,25 +373,25 @@ do_asked(const struct job *job, struct bytes *out)
 {
 	char why[256] = "";
 	enum local_result result = LOCAL_BROKEN;
+	bool good = true;
 
 	if (job->what == WHAT_ASKED)
 		begin_asked(job);
-	else if (asking_take(&asked.c, job->frame, job->size, why, sizeof(why)))
-		asking_go_on(&asked.c);
 	else
-		goto broken;
-	if (asked.c.asking.state != ASKING_OUT)
+		good = asking_take(&asked.c, job->frame, job->size, why, sizeof(why));
+	if (good && job->what == WHAT_TOLD)
+		asking_go_on(&asked.c);
+	if (good && asked.c.asking.state != ASKING_OUT)
 		result = local_answer(&asked.c, api_find(asked.job.key), asked.job.version,
 				      asked.frame, asked.job.size, out, why, sizeof(why));
-	if (asked.c.asking.state == ASKING_OUT) {
+	if (good && asked.c.asking.state == ASKING_OUT) {
 		bytes_add(out, asked.question.data, asked.question.length);
 		return OUTCOME_QUESTION;
 	}
-	if (result == LOCAL_ANSWERED) {
-		asking_drop(&asked.c);
+	asking_drop(&asked.c);
+	if (result == LOCAL_ANSWERED)
 		return OUTCOME_FRAME;
-	}
-broken:
+	out->length = 0;
 	bytes_add(out, why, strlen(why));
 	return OUTCOME_REFUSED;
 }

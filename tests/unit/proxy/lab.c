@@ -43,6 +43,9 @@ fill_vclusters(const struct lab *lab, const struct user *users, struct vcluster 
 				  .users = users,
 				  .users_count = lab->without_sb ? 1 : 2,
 				  .session_lifetime_ms = lab->session_ms,
+				  .aliases = lab->aliases,
+				  .aliases_by_physical = lab->aliases_by_physical,
+				  .aliases_count = lab->aliases_count,
 				  .cluster_id = "virtualClusterIdTeamA0"};
 	vc[1] = (struct vcluster){.name = "teamB",
 				  .prefix = "teamB",

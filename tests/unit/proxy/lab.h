@@ -39,15 +39,18 @@ struct lab {
 	int log;                    /* what was logged is in this file */
 	/* of the next world */
 	struct settings settings;
-	struct lab_cluster main; /* behind the logical cluster "main": teamA and teamB */
-	struct lab_cluster eu;   /* behind "eu": teamE */
-	uint64_t generation;     /* of "main" */
-	bool without_sb;         /* teamA's user sb is removed */
-	bool lists_topics;       /* the clusters have DescribeTopicPartitions */
-	bool other_key;          /* the key of lab_token() is retired */
-	int64_t session_ms;      /* session.lifetime.ms of teamA */
-	struct user team_a[2];   /* sa and sb of teamA */
-	struct meters meters;    /* of those with limits */
+	struct lab_cluster main;     /* behind the logical cluster "main": teamA and teamB */
+	struct lab_cluster eu;       /* behind "eu": teamE */
+	uint64_t generation;         /* of "main" */
+	bool without_sb;             /* teamA's user sb is removed */
+	bool other_key;              /* the key of lab_token() is retired */
+	int64_t session_ms;          /* session.lifetime.ms of teamA */
+	struct user team_a[2];       /* sa and sb of teamA */
+	struct meters meters;        /* of those with limits */
+	const struct alias *aliases; /* of teamA */
+	const struct alias *const *aliases_by_physical;
+	size_t aliases_count;
+	bool lists_topics; /* the clusters have DescribeTopicPartitions */
 };
 
 /* A lab whose main cluster has these brokers, ids 101, 102, ...; starts the worker. */

@@ -454,6 +454,65 @@ Test(lookup, an_old_cluster_is_asked_for_everything, .timeout = 120)
 	end(&s);
 }
 
+/* -- aliases */
+
+static const struct alias aliases[] = {
+    {.topic = "mine", .physical = "other00003"},
+    {.topic = "seen", .physical = "teamB00001", .read_only = true},
+};
+static const struct alias *const by_physical[] = {&aliases[0], &aliases[1]};
+
+/* How many partitions of this topic a request names; -1: it does not. */
+static int
+partitions_named(struct tree *array, uint16_t partitions, const char *name)
+{
+	for (size_t i = 0; i < array->count; i++) {
+		struct tree *topic = array->children[i];
+
+		if (topic->children[0]->length == strlen(name) &&
+		    memcmp(topic->children[0]->bytes, name, strlen(name)) == 0)
+			return (int)tree_find(topic, partitions)->count;
+	}
+	return -1;
+}
+
+Test(lookup, aliases_are_the_tenants_too, .timeout = 120)
+{
+	struct scene s = begin(5, 50);
+	struct tree_frame frame;
+	struct tree *array;
+	struct lab_ack ack;
+
+	s.catalogue->partitions[3] = 4;
+	s.lab->aliases = aliases;
+	s.lab->aliases_by_physical = by_physical;
+	s.lab->aliases_count = 2;
+	for (int i = 0; i < 2; i++) { /* with and without lists of topics */
+		s.lab->lists_topics = i == 0;
+		lab_publish(s.lab, &ack);
+		lab_wait_ack(s.lab, &ack);
+		lab_request(s.fd, KA_Metadata, 8, 1,
+			    LAB_VALUES({.field = KF_MetadataRequest_Topics, .null = true}));
+		frame = lab_answer(s.lab, s.fd, KA_Metadata, 8, 1);
+		cr_assert_eq(count_names(frame.body, KF_MetadataResponse_Topics_Name, ""), 7);
+		frame = ask_null(&s, KA_DescribeLogDirs, 4, KF_DescribeLogDirsRequest_Topics, 2);
+		array = tree_find(frame.body, KF_DescribeLogDirsRequest_Topics);
+		cr_assert_eq(array->count, 7);
+		cr_assert_eq(partitions_named(array, KF_DescribeLogDirsRequest_Topics_Partitions,
+					      "other00003"),
+			     4);
+		/* What changes topics leaves out those that are read only. */
+		frame = ask_null(&s, KA_ElectLeaders, 2, KF_ElectLeadersRequest_TopicPartitions, 3);
+		array = tree_find(frame.body, KF_ElectLeadersRequest_TopicPartitions);
+		cr_assert_eq(array->count, 6);
+		cr_assert_eq(partitions_named(array,
+					      KF_ElectLeadersRequest_TopicPartitions_Partitions,
+					      "teamB00001"),
+			     -1);
+	}
+	end(&s);
+}
+
 /* -- paging */
 
 /* A client's own pages: each costs what it holds, and nothing is seen of others. */
@@ -618,5 +677,75 @@ Test(lookup, a_client_that_goes_takes_its_question_along, .timeout = 120)
 	lab_request(s.fd, KA_Metadata, 8, 2,
 		    LAB_VALUES({.field = KF_MetadataRequest_Topics, .null = true}));
 	lab_answer(s.lab, s.fd, KA_Metadata, 8, 2);
+	end(&s);
+}
+
+/* -- ACLs */
+
+static void
+create_acl(int fd, int32_t id)
+{
+	lab_request(fd, KA_CreateAcls, 2, id,
+		    LAB_VALUES(LAB_COUNT(KF_CreateAclsRequest_Creations, 1),
+			       LAB_NUMBER(KF_CreateAclsRequest_Creations_ResourceType, 2),
+			       LAB_TEXT(KF_CreateAclsRequest_Creations_ResourceName, "*"),
+			       LAB_NUMBER(KF_CreateAclsRequest_Creations_ResourcePatternType, 3),
+			       LAB_TEXT(KF_CreateAclsRequest_Creations_Principal, "User:x"),
+			       LAB_TEXT(KF_CreateAclsRequest_Creations_Host, "*")));
+}
+
+/* What the old cluster has done is not done again: its answer is the client's, hold or not. */
+Test(lookup, a_change_is_made_once_whatever_holds, .timeout = 120)
+{
+	struct scene s = begin(3, 3);
+	struct tree_frame frame;
+	struct lab_ack hold;
+	struct lab_ack released;
+
+	fake_broker_set_mode(s.catalogue->broker, FAKE_HOLD);
+	create_acl(s.fd, 1);
+	lab_wait_requests(s.lab, s.catalogue->broker, 1);
+	frame = last_request(&s);
+	cr_assert_str_eq(lab_text(s.lab, &frame, KF_CreateAclsRequest_Creations_ResourceName),
+			 "teamA");
+	cr_assert_eq(lab_number(&frame, KF_CreateAclsRequest_Creations_ResourcePatternType), 4);
+	cr_assert_str_eq(lab_text(s.lab, &frame, KF_CreateAclsRequest_Creations_Principal),
+			 "User:teamAx");
+	lab_hold(s.lab, "main", &hold);
+	lab_linger(s.lab, 100);
+	cr_assert_not(hold.came);
+	fake_broker_set_mode(s.catalogue->broker, FAKE_ANSWER);
+	lab_answer(s.lab, s.fd, KA_CreateAcls, 2, 1);
+	lab_wait_ack(s.lab, &hold);
+	create_acl(s.fd, 2); /* the next one waits */
+	lab_expect_silence(s.lab, s.fd);
+	cr_assert_eq(fake_broker_requests(s.catalogue->broker), 1);
+	lab_release(s.lab, "main", &released);
+	lab_wait_ack(s.lab, &released);
+	lab_answer(s.lab, s.fd, KA_CreateAcls, 2, 2);
+	cr_assert_eq(fake_broker_requests(s.catalogue->broker), 2);
+	end(&s);
+}
+
+/* Nothing to ask: answered at once, in order. */
+Test(lookup, acls_that_nobody_has_to_be_asked_for, .timeout = 120)
+{
+	struct scene s = begin(3, 3);
+	struct tree_frame frame;
+
+	lab_request(s.fd, KA_CreateAcls, 2, 1, LAB_NOTHING);
+	lab_request(s.fd, KA_DeleteAcls, 3, 2, LAB_NOTHING);
+	lab_request(s.fd, KA_CreateAcls, 1, 3,
+		    LAB_VALUES(LAB_COUNT(KF_CreateAclsRequest_Creations, 1),
+			       LAB_NUMBER(KF_CreateAclsRequest_Creations_ResourceType, 4)));
+	lab_answer(s.lab, s.fd, KA_CreateAcls, 2, 1);
+	lab_answer(s.lab, s.fd, KA_DeleteAcls, 3, 2);
+	frame = lab_answer(s.lab, s.fd, KA_CreateAcls, 1, 3);
+	cr_assert_eq(lab_number(&frame, KF_CreateAclsResponse_Results_ErrorCode), 42);
+	cr_assert_eq(fake_broker_requests(s.catalogue->broker), 0);
+	/* A filter is always asked for; an answer without ACLs is one. */
+	lab_request(s.fd, KA_DescribeAcls, 3, 4, LAB_NOTHING);
+	lab_answer(s.lab, s.fd, KA_DescribeAcls, 3, 4);
+	cr_assert_eq(fake_broker_requests(s.catalogue->broker), 1);
 	end(&s);
 }
