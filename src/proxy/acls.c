@@ -63,6 +63,8 @@ struct acls {
 	size_t described; /* wishes whose filters have been asked */
 	bool is_last;     /* the question that is out is the last one */
 	int throttle_ms;
+	struct bytes *answer;
+	size_t throttle_at; /* where the answer says it */
 	/* of what is being read */
 	struct acl reading;
 	struct acl resource;
@@ -453,13 +455,21 @@ set_error_text(struct encode_value *out, int error, const char *text)
 		set_text(out, text != NULL ? text : kafka_error_text(error));
 }
 
+/* What the broker said; the gateway may have more to say (throttle.c). */
+static void
+set_throttle(struct acls *a, struct encode_value *out)
+{
+	out->number = a->throttle_ms;
+	a->throttle_at = a->answer->length;
+}
+
 static void
 created_value(void *arg, uint16_t field, const size_t *index, struct encode_value *out)
 {
-	const struct acls *a = arg;
+	struct acls *a = arg;
 
 	if (field == KF_CreateAclsResponse_ThrottleTimeMs)
-		out->number = a->throttle_ms;
+		set_throttle(a, out);
 	else if (field == KF_CreateAclsResponse_Results)
 		out->count = a->wishes_count;
 	else if (field == KF_CreateAclsResponse_Results_ErrorCode)
@@ -490,12 +500,12 @@ find_resources(struct acls *a)
 static void
 described_value(void *arg, uint16_t field, const size_t *index, struct encode_value *out)
 {
-	const struct acls *a = arg;
+	struct acls *a = arg;
 	const struct acl *acl;
 
 	switch (field) {
 	case KF_DescribeAclsResponse_ThrottleTimeMs:
-		out->number = a->throttle_ms;
+		set_throttle(a, out);
 		return;
 	case KF_DescribeAclsResponse_ErrorCode:
 		out->number = a->wishes[0].error;
@@ -545,13 +555,13 @@ leave_out_gone(struct acls *a)
 static void
 deleted_value(void *arg, uint16_t field, const size_t *index, struct encode_value *out)
 {
-	const struct acls *a = arg;
+	struct acls *a = arg;
 	const struct wish *wish = a->wishes_count > 0 ? &a->wishes[index[0]] : NULL;
 	const struct found *found;
 
 	switch (field) {
 	case KF_DeleteAclsResponse_ThrottleTimeMs:
-		out->number = a->throttle_ms;
+		set_throttle(a, out);
 		return;
 	case KF_DeleteAclsResponse_FilterResults:
 		out->count = a->wishes_count;
@@ -584,6 +594,7 @@ encode_answer(struct acls *a, int32_t correlation_id, struct bytes *answer)
 {
 	encode_fn fn = created_value;
 
+	a->answer = answer;
 	if (a->key == KA_DescribeAcls) {
 		find_resources(a);
 		fn = described_value;
@@ -609,5 +620,6 @@ acls_answer(struct client *c, int key, int version, const uint8_t *frame, size_t
 			return LOCAL_PARKED;
 	}
 	encode_answer(a, (int32_t)be_get32(frame + 4), answer);
+	c->throttle_at = a->throttle_at;
 	return LOCAL_ANSWERED;
 }

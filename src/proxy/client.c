@@ -350,8 +350,11 @@ answer_locally(struct client *c, const struct head *head, struct bytes *answer)
 	int32_t throttle_ms;
 
 	throttle_ms = throttle_answer(c, head->key, answer->length);
-	if (c->throttle_at != 0)
+	if (c->throttle_at != 0 && throttle_ms > 0) {
+		ENSURE(c->throttle_at + 4 <= answer->length);
 		be_put32(answer->data + c->throttle_at, (uint32_t)throttle_ms);
+	}
+	c->throttle_at = 0; /* the next answer may have none, or be made elsewhere */
 	memcpy(buf->data, answer->data, answer->length);
 	segs_add(&p->answer, buf, buf->data, answer->length);
 	buf_unref(&buf);

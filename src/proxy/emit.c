@@ -131,7 +131,8 @@ rw_replace_text(struct rewriter *rw, const struct walk_item *item, const void *t
 	size_t width = string_length_prefix(rw, item, length, head);
 	struct buf *buf = buf_new(length);
 
-	memcpy(buf->data, text, length);
+	if (length > 0) /* else text may be NULL */
+		memcpy(buf->data, text, length);
 	rw_flush_span(rw, item->start);
 	rw_emit_copy(rw, head, width);
 	rw_emit(rw, buf, buf->data, length);

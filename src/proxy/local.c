@@ -582,6 +582,7 @@ local_answer(struct client *c, const struct api *api, int version, const uint8_t
 	    .why_size = why_size,
 	};
 
+	c->throttle_at = 0; /* of an earlier answer */
 	for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
 		if (handlers[i].key == api->key)
 			return handlers[i].handle(&l);

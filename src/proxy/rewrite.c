@@ -12,6 +12,10 @@
 #include "kafka/meaning.h"
 #include "proxy/rewriting.h"
 
+/* A request asks for so many things at most, in all its arrays: a million names of no byte are two
+ * megabytes here, and minutes of a broker that all tenants share. */
+#define ELEMENTS_MAX (1 << 17)
+
 /* -- levels */
 
 /* Takes back everything since an element or tag began, and goes on behind it. */
@@ -103,6 +107,10 @@ begin_array(struct rewriter *rw, const struct walk_item *item)
 	level->count_width = (unsigned)item->size;
 	level->count = item->count;
 	level->kept = item->count;
+	rw->elements += item->count;
+	if (rw->direction == KAFKA_REQUEST && rw->elements > ELEMENTS_MAX)
+		return rw_fail(rw, item->field, "more than %d names and numbers in a request",
+			       ELEMENTS_MAX);
 	if (rw->cx->own != NULL)
 		expand_array(rw, item);
 	if (rw->streaming && !rw->promised && !rw->promise_waits &&

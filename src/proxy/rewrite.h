@@ -89,6 +89,7 @@ struct rewriter {
 	uint8_t *size_at; /* the outgoing frame's size prefix */
 	size_t emitted;   /* bytes that went into out, size prefix included */
 	size_t total;     /* promised, size prefix included */
+	size_t elements;  /* of all arrays so far */
 	unsigned depth;
 	struct rewrite_level levels[WALK_DEPTH];
 	/* What fields say about their neighbours. */

@@ -24,6 +24,8 @@ SPECIAL = {
     "FetchRequest.Topics.Partitions.ReplicaDirectoryId": "gone",
     "FetchRequest.Topics.Partitions.HighWatermark": "gone",
     "ConsumerProtocolSubscription.Topics": "topic",
+    "ProduceRequest.TopicData.PartitionData.Records": "batch",
+    "MetadataRequest.AllowAutoTopicCreation": "creation",
     "JoinGroupRequest.Protocols.Metadata": "subscription",
     "JoinGroupResponse.Members.Metadata": "subscription",
     "SyncGroupRequest.Assignments.Assignment": "assignment",
@@ -125,6 +127,9 @@ def rule_of(message, field):
     if field.entity in BY_ENTITY:
         return BY_ENTITY[field.entity]
     return "pass"
+
+
+BATCH_HEADER = 61  # bytes of a record batch before its records
 
 
 class Refused(Exception):
@@ -233,6 +238,15 @@ class Scope:
         return default
 
 
+def learn_producer_id(messages, rewriter):
+    """A producer id that the gateway gives the tenant."""
+    frames = {kind: Frames(messages, messages["InitProducerId" + kind], 4) for kind in ("Request", "Response")}
+    header = {"RequestApiKey": 22, "RequestApiVersion": 4, "CorrelationId": 1, "ClientId": None}
+    body = {"TransactionalId": None, "TransactionTimeoutMs": 1, "ProducerId": -1, "ProducerEpoch": -1}
+    _, out = rewriter("local", 22, 4, frames["Request"].encode({"header": header, "body": body}))
+    return frames["Response"].decode(out[4:])["body"]["ProducerId"]
+
+
 def learn_marks(facts, messages, rewriter):
     """What refused names begin with, learned from requests: {head: (the error that the tenant is to see, or None: the broker's;
     the config resource's type that it stands for, or None)}."""
@@ -273,7 +287,7 @@ class Expectation:
         self.aliases = self.facts.aliases if tenant & 1 else {}
         self.by_physical = {physical: topic for topic, (physical, _) in self.aliases.items()}
         self.refuse, self.has_named_alias, self.is_consumer = bool(tenant & 2), False, bool(tenant & 4)
-        self.has_limits = bool(tenant & 8)
+        self.has_limits, self.must_not_create = bool(tenant & 8), bool(tenant & 16)
         try:
             if own is None:
                 out = self._struct(self.plan, value, None)
@@ -293,6 +307,7 @@ class Expectation:
         array, null_since, name, partitions = MEANS_ALL.get(self.message.name, (None, 0, None, None))
         if array is None or value[array] is not None and (self.version >= null_since or value[array]):
             return out
+        own = [] if self.refuse else own
         element = {"TopicId": bytes(16)} if array == "Topics" and self.version >= 10 else {}
         out[array] = [{**element, name: topic, **({partitions: list(range(count))} if partitions else {})}
                       for topic, count in own]
@@ -508,6 +523,20 @@ class Expectation:
     def rule_fetch_bytes(self, value, field, scope):
         """With limits no fetch brings more at once than they allow. (Of an alias see __call__(), too: topics come later.)"""
         return min(value, self.facts.fetch) if self.has_limits else value
+
+    def rule_creation(self, value, field, scope):
+        return value and not self.must_not_create
+
+    def rule_batch(self, value, field, scope):
+        """A batch with a producer id of another tenant could break that one's producer, in a topic that both write to."""
+        name = scope.above.value["Name"]
+        if value is None or len(value) < BATCH_HEADER or name not in self.aliases or self.refuse or self.aliases[name][1]:
+            return value
+        producer = int.from_bytes(value[43:51], "big", signed=True)
+        is_transactional = value[22] & 0x10
+        if value[16] == 2 and producer >= 0 and not is_transactional and producer != self.facts.producer_id:
+            raise Refused("somebody else's producer id")
+        return value
 
     def rule_throttle(self, value, field, scope):
         return max(value, self.facts.throttle) if self.has_limits else value

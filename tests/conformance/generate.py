@@ -172,6 +172,8 @@ class Generator:
         rule = rule_of(self.message, field)
         embedded = EMBEDDED.get(f"{self.message.name}.{field.path}")
         words = WORDS.get((field.name, field.type))
+        if rule == "batch":
+            return self._batch
         if rule == "config_value":
             return lambda: self.random.choice(REPLICAS) if self.random.random() < 0.7 else self._name()
         if field.path.endswith((".Configs.Name", ".Synonyms.Name")):
@@ -234,6 +236,15 @@ class Generator:
 
     def _bytes(self, most):
         return self.random.randbytes(int(self.random.random() * most)) if self.random.random() < 0.85 else b""
+
+    def _batch(self):
+        """A record batch as far as anybody looks at it: magic, attributes, producer id."""
+        data = bytearray(self._bytes(200))
+        if len(data) > 61 and self.random.random() < 0.8:
+            data[16], data[22] = self.random.choice((2, 2, 2, 1)), self.random.choice((0, 0, 0, 0x10))
+            own = self.facts.producer_id
+            data[43:51] = self.random.choice((-1, own, own, own ^ 1, 1000)).to_bytes(8, "big", signed=True)
+        return bytes(data)
 
     def _embedded(self, message):
         """Consumer protocol bytes of some version, now and then of one that nobody knows, or junk."""

@@ -95,6 +95,8 @@ static const struct vcluster tenants[] = {
 /* Of a user with limits. */
 #define FETCH_BYTES 4000
 #define THROTTLE_MS 250
+static const uint8_t key_bytes[32] = "a key that only this test knows";
+static const struct token_key token_key = {key_bytes, sizeof(key_bytes)};
 /* What an answer may have that is no stream. */
 #define WHOLE_BYTES (1 << 20)
 static const struct settings settings = {.advertised_host = "gateway.example", .port_start = 6969};
@@ -133,6 +135,8 @@ make_context(const struct job *job, const struct own_topics *topics, struct scra
 	    .whole_bytes = WHOLE_BYTES,
 	    .refuse_topics = (job->tenant & 2) != 0,
 	    .is_consumer = (job->tenant & 4) != 0,
+	    .no_creation = (job->tenant & 16) != 0,
+	    .producers = {tenants[0].name, &token_key, 1},
 	    .fetch_bytes = (job->tenant & 8) != 0 ? FETCH_BYTES : 0,
 	    .throttle_ms = (job->tenant & 8) != 0 ? THROTTLE_MS : 0,
 	};
@@ -286,12 +290,13 @@ do_refuse(const struct job *job, struct bytes *out)
 
 /* -- local answers */
 
-/* A world without keys: no login succeeds. */
+/* A world in which no user is known: no login succeeds. */
 static void
 make_world(struct world *world, struct snapshot *snap)
 {
 	*snap = (struct snapshot){.settings = settings, .vclusters = tenants, .vclusters_count = 1};
-	*world = (struct world){.snap = snap, .routes = &route, .vnodes = SLOTS};
+	*world = (struct world){
+	    .snap = snap, .keys = &token_key, .keys_count = 1, .routes = &route, .vnodes = SLOTS};
 	world_apis_init(world->apis);
 }
 
@@ -373,25 +378,25 @@ do_asked(const struct job *job, struct bytes *out)
 {
 	char why[256] = "";
 	enum local_result result = LOCAL_BROKEN;
+	bool good = true;
 
 	if (job->what == WHAT_ASKED)
 		begin_asked(job);
-	else if (asking_take(&asked.c, job->frame, job->size, why, sizeof(why)))
-		asking_go_on(&asked.c);
 	else
-		goto broken;
-	if (asked.c.asking.state != ASKING_OUT)
+		good = asking_take(&asked.c, job->frame, job->size, why, sizeof(why));
+	if (good && job->what == WHAT_TOLD)
+		asking_go_on(&asked.c);
+	if (good && asked.c.asking.state != ASKING_OUT)
 		result = local_answer(&asked.c, api_find(asked.job.key), asked.job.version,
 				      asked.frame, asked.job.size, out, why, sizeof(why));
-	if (asked.c.asking.state == ASKING_OUT) {
+	if (good && asked.c.asking.state == ASKING_OUT) {
 		bytes_add(out, asked.question.data, asked.question.length);
 		return OUTCOME_QUESTION;
 	}
-	if (result == LOCAL_ANSWERED) {
-		asking_drop(&asked.c);
+	asking_drop(&asked.c);
+	if (result == LOCAL_ANSWERED)
 		return OUTCOME_FRAME;
-	}
-broken:
+	out->length = 0;
 	bytes_add(out, why, strlen(why));
 	return OUTCOME_REFUSED;
 }

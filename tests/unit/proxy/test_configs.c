@@ -60,7 +60,8 @@ static void
 set_config(void *arg, struct tree *node)
 {
 	struct setting *s = arg;
-	enum meaning m = (enum meaning)kafka_meanings[node->field];
+	enum meaning m =
+	    node->kind == TREE_VALUE ? (enum meaning)kafka_meanings[node->field] : MEANING_NONE;
 
 	if (node->kind != TREE_VALUE)
 		return;

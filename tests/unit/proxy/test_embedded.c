@@ -97,7 +97,8 @@ static void
 wrap(void *arg, struct tree *node)
 {
 	struct wrapping *w = arg;
-	enum meaning m = (enum meaning)kafka_meanings[node->field];
+	enum meaning m =
+	    node->kind == TREE_VALUE ? (enum meaning)kafka_meanings[node->field] : MEANING_NONE;
 
 	if (node->kind != TREE_VALUE)
 		return;
@@ -124,7 +125,8 @@ static void
 expect_wrapped(void *arg, struct tree *node)
 {
 	struct wrapping *w = arg;
-	enum meaning m = (enum meaning)kafka_meanings[node->field];
+	enum meaning m =
+	    node->kind == TREE_VALUE ? (enum meaning)kafka_meanings[node->field] : MEANING_NONE;
 	const struct bytes *wanted;
 
 	if (node->kind != TREE_VALUE || (m != MEANING_SUBSCRIPTION && m != MEANING_ASSIGNMENT))

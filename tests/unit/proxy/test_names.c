@@ -45,7 +45,8 @@ is_one_of(int key, const int *list, size_t count)
 static bool
 is_topic(const struct tree *node)
 {
-	enum meaning m = (enum meaning)kafka_meanings[node->field];
+	enum meaning m =
+	    node->kind == TREE_VALUE ? (enum meaning)kafka_meanings[node->field] : MEANING_NONE;
 
 	return node->kind == TREE_VALUE && !node->null &&
 	       (m == MEANING_TOPIC_NAME || m == MEANING_RESOURCE_NAME);
@@ -206,7 +207,8 @@ static void
 expect_code(void *arg, struct tree *node)
 {
 	struct coding *c = arg;
-	enum meaning m = (enum meaning)kafka_meanings[node->field];
+	enum meaning m =
+	    node->kind == TREE_VALUE ? (enum meaning)kafka_meanings[node->field] : MEANING_NONE;
 
 	if (node->kind == TREE_VALUE && m == MEANING_ERROR_CODE)
 		cr_expect_eq(node->number, c->error, "%s v%d, %s: %d", c->g->api, c->g->version,

@@ -31,9 +31,10 @@ func newSegmentio(a access) (driver, error) {
 	return s, nil
 }
 
-// transport is a new one, whose metadata is not older than the call.
+// transport is a new one, whose metadata is not older than the call. The TTL is also how long a request for metadata
+// may take, and a transport whose first one took longer keeps that error.
 func (s *segment) transport() *kafka.Transport {
-	return &kafka.Transport{SASL: s.mechanism, MetadataTTL: 500 * time.Millisecond}
+	return &kafka.Transport{SASL: s.mechanism, MetadataTTL: 4 * time.Second}
 }
 
 func (s *segment) dialer() *kafka.Dialer {
@@ -68,7 +69,10 @@ func (s *segment) Create(topic string, partitions int) error {
 func (s *segment) metadata(topics ...string) ([]kafka.Topic, error) {
 	ctx, cancel := limited()
 	defer cancel()
-	answer, err := s.client.Metadata(ctx, &kafka.MetadataRequest{Topics: topics})
+	transport := s.transport()
+	defer transport.CloseIdleConnections()
+	client := &kafka.Client{Addr: s.client.Addr, Timeout: patience, Transport: transport}
+	answer, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: topics})
 	if err != nil {
 		return nil, err
 	}

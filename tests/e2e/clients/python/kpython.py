@@ -37,6 +37,9 @@ class KpythonMember(Member):
             self.consumer.assign([TopicPartition(topic, p) for p in partitions])
             self.consumer.seek_to_beginning()
         else:
+            # A member that joins before it has heard of its topic is assigned nothing, and kafka-python 3.0.12 does not
+            # join again when it hears: so it hears first.
+            self.consumer.partitions_for_topic(topic)
             self.consumer.subscribe([topic])
 
     @translated
@@ -125,8 +128,7 @@ class Kpython(Library):
             producer.close(timeout=5)
 
     def _consumer(self, group=None, **more):
-        return self.keywords(group_id=group, enable_auto_commit=False, auto_offset_reset="earliest",
-                             metadata_max_age_ms=1000, **more)
+        return self.keywords(group_id=group, enable_auto_commit=False, auto_offset_reset="earliest", **more)
 
     @translated
     def reader(self, topic, partitions, committed_only=False):
