@@ -71,8 +71,7 @@ to_physical(struct rewriter *rw, const struct walk_item *item)
 
 	if (item->null)
 		return true;
-	names_to_physical(&rw->cx->names, rw->api, rw->cx->refuse_topics, item->value, item->length,
-			  &name);
+	names_to_physical(&rw->cx->names, rw->api, item->value, item->length, &name);
 	return put_physical(rw, item, &name);
 }
 
