@@ -342,6 +342,94 @@ link_aliases(struct loading *l, size_t index)
 	vc->aliases_by_physical = sorted;
 }
 
+/* A topic that somebody may write to, by an alias. */
+struct writer {
+	const struct alias *alias;
+	size_t vcluster;
+};
+
+static int
+compare_writers(const void *a, const void *b)
+{
+	const struct writer *left = a;
+	const struct writer *right = b;
+
+	return strcmp(left->alias->physical, right->alias->physical);
+}
+
+static size_t
+find_writers(struct loading *l, struct writer *writers)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < l->vclusters_count; i++) {
+		const struct vcluster *vc = &l->vclusters[i];
+
+		for (size_t k = 0; k < vc->aliases_count; k++) {
+			if (vc->aliases[k].physical != NULL && !vc->aliases[k].read_only)
+				writers[count++] = (struct writer){&vc->aliases[k], i};
+		}
+	}
+	return count;
+}
+
+/* The other tenant whose own topic it is, or NULL. */
+static struct vcluster *
+find_owner(const struct loading *l, const struct writer *writer)
+{
+	for (size_t i = 0; i < l->vclusters_count; i++) {
+		if (i != writer->vcluster &&
+		    begins_with(writer->alias->physical, l->vclusters[i].prefix))
+			return &l->vclusters[i];
+	}
+	return NULL;
+}
+
+/* Tells the owner of a topic of its guest. writers are sorted by physical name, so the list is,
+ * too.
+ */
+static void
+add_guested(struct loading *l, struct vcluster *owner, const char *physical)
+{
+	const char **list = arena_array(l->snap->arena, owner->guested_count + 1, sizeof(*list));
+
+	if (owner->guested_count > 0 &&
+	    strcmp(owner->guested[owner->guested_count - 1], physical) == 0)
+		return;
+	for (size_t i = 0; i < owner->guested_count; i++)
+		list[i] = owner->guested[i];
+	list[owner->guested_count++] = physical;
+	owner->guested = list;
+}
+
+/* Which aliases lead to topics that others write to as well: by an alias of theirs, or as their own
+ * (producers.h says what for). Whether they are on one cluster is not asked: a switch may bring
+ * them together. */
+static void
+link_contested(struct loading *l)
+{
+	size_t count = 0;
+	struct writer *writers;
+
+	for (size_t i = 0; i < l->vclusters_count; i++)
+		count += l->vclusters[i].aliases_count;
+	writers = arena_array(l->scratch, count, sizeof(*writers));
+	count = find_writers(l, writers);
+	qsort(writers, count, sizeof(*writers), compare_writers);
+	for (size_t i = 0; i < count; i++) {
+		/* the snapshot is still ours to write to */
+		struct alias *alias = (struct alias *)(uintptr_t)writers[i].alias;
+		struct vcluster *owner = find_owner(l, &writers[i]);
+
+		alias->is_contested =
+		    (i > 0 && compare_writers(&writers[i], &writers[i - 1]) == 0) ||
+		    (i + 1 < count && compare_writers(&writers[i], &writers[i + 1]) == 0) ||
+		    owner != NULL;
+		if (owner != NULL)
+			add_guested(l, owner, alias->physical);
+	}
+}
+
 void
 config_cluster_id(const char *gateway, const char *vcluster, char out[23])
 {
@@ -384,6 +472,7 @@ link_all(struct loading *l)
 		config_cluster_id(l->snap->settings.cluster_id, l->vclusters[i].name,
 				  l->vclusters[i].cluster_id);
 	}
+	link_contested(l);
 	l->snap->vclusters = l->vclusters;
 	l->snap->vclusters_count = l->vclusters_count;
 }

@@ -109,6 +109,7 @@ struct alias {
 	const char *topic;
 	const char *physical;
 	bool read_only;
+	bool is_contested; /* another vcluster may write to the topic as well: found when linking */
 };
 
 struct vcluster {
@@ -124,6 +125,9 @@ struct vcluster {
 	const struct alias *aliases; /* sorted by topic */
 	size_t aliases_count;
 	const struct alias *const *aliases_by_physical; /* the same, sorted by physical */
+	const char *const *guested; /* own topics that another vcluster may write to by an alias:
+				     * physical names, sorted */
+	size_t guested_count;
 	const char *file;
 	char cluster_id[23]; /* the Kafka cluster id shown to clients: 22 base64url characters, from
 			      * settings.cluster_id and the name, stable for ever */

@@ -36,6 +36,8 @@ names_init(struct names *names, const struct vcluster *vc)
 	    .aliases = vc->aliases,
 	    .by_physical = vc->aliases_by_physical,
 	    .aliases_count = vc->aliases_count,
+	    .guested = vc->guested,
+	    .guested_count = vc->guested_count,
 	};
 	ENSURE(names->prefix_length > 0 && names->prefix_length < NAME_HEAD_MAX);
 }
@@ -124,6 +126,8 @@ changes_topics(const struct api *api)
 static uint8_t
 mark_of(const struct api *api, const struct alias *alias, const uint8_t *name, size_t length)
 {
+	if (alias != NULL && alias->is_contested && api->key == KA_AddPartitionsToTxn)
+		return MARK_DENIED; /* see producers.h */
 	if (alias != NULL)
 		return alias->read_only && changes_topics(api) ? MARK_DENIED : 0;
 	if (is_dots(name, length))
@@ -131,6 +135,27 @@ mark_of(const struct api *api, const struct alias *alias, const uint8_t *name, s
 	if (is_internal(name, length))
 		return api->key == KA_CreateTopics ? MARK_ILLEGAL : MARK_UNKNOWN;
 	return 0;
+}
+
+/* The names of the list begin with the prefix, all of them: it is not compared. */
+static bool
+is_guested(const struct names *names, const uint8_t *name, size_t length)
+{
+	size_t low = 0;
+	size_t high = names->guested_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = compare(names->guested[middle] + names->prefix_length, name, length);
+
+		if (order == 0)
+			return true;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
 }
 
 void
@@ -141,6 +166,7 @@ names_to_physical(const struct names *names, const struct api *api, const uint8_
 	uint8_t mark = mark_of(api, alias, name, length);
 
 	out->is_alias = false;
+	out->guard = NAME_UNGUARDED;
 	out->head = names->prefix;
 	out->head_length = names->prefix_length;
 	out->keep = length;
@@ -150,9 +176,12 @@ names_to_physical(const struct names *names, const struct api *api, const uint8_
 		out->head = out->marked;
 	} else if (alias != NULL) {
 		out->is_alias = true;
+		out->guard = alias->is_contested ? NAME_GUARD_ALL : NAME_UNGUARDED;
 		out->head = alias->physical;
 		out->head_length = strlen(alias->physical);
 		out->keep = 0;
+	} else if (is_guested(names, name, length)) {
+		out->guard = NAME_GUARD_IDS;
 	}
 }
 
@@ -163,6 +192,7 @@ names_refuse_resource(int resource_type, size_t length, struct name_out *out)
 			 (unsigned)resource_type & 0xff);
 
 	out->is_alias = false;
+	out->guard = NAME_UNGUARDED;
 	out->head = out->marked;
 	out->head_length = (size_t)n;
 	out->keep = length;

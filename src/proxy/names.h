@@ -27,6 +27,15 @@ struct names {
 	const struct alias *aliases;            /* sorted by topic */
 	const struct alias *const *by_physical; /* the same, sorted by physical */
 	size_t aliases_count;
+	const char *const *guested; /* own topics that others may write to, sorted */
+	size_t guested_count;
+};
+
+/* What a batch that is written to a topic has to be checked for (producers.h). */
+enum name_guard {
+	NAME_UNGUARDED,
+	NAME_GUARD_IDS, /* its own, which a guest may write to: the ids */
+	NAME_GUARD_ALL, /* another's, or nobody's: transactions, too */
 };
 
 /* A physical name: this head, then the last `keep` bytes of the virtual one. */
@@ -35,6 +44,7 @@ struct name_out {
 	size_t head_length;
 	size_t keep;
 	bool is_alias;
+	enum name_guard guard;
 	char marked[NAME_HEAD_MAX];
 };
 

@@ -67,13 +67,13 @@ producer_id_is_of(const struct producer_owner *owner, int64_t id)
 }
 
 bool
-producer_may_write(const struct producer_owner *owner, const uint8_t *header)
+producer_may_write(const struct producer_owner *owner, const uint8_t *header, bool transactions)
 {
 	int64_t id = (int64_t)be_get64(header + BATCH_PRODUCER_ID);
 
-	if (header[BATCH_MAGIC] != 2 || id < 0)
+	if (header[BATCH_MAGIC] != 2)
 		return true;
 	if ((be_get16(header + BATCH_ATTRIBUTES) & ATTRIBUTE_TRANSACTIONAL) != 0)
-		return true;
-	return producer_id_is_of(owner, id);
+		return transactions;
+	return id < 0 || producer_id_is_of(owner, id);
 }

@@ -3,8 +3,12 @@
  * The producer ids that the gateway gives out itself (InitProducerId without a transactional id),
  * and whose they are. Where tenants share a topic, each sees the others' producer ids in the
  * batches: with a higher epoch it could fence a producer that is not its own, with a sequence break
- * it. So an id says which tenant it was made for, under a key that no tenant has, and a topic that
- * is an alias takes no batch with another's.
+ * it, and put records into a transaction that the other has open there. So an id says which tenant
+ * it was made for, under a key that no tenant has, and a topic that several vclusters may write to
+ * takes no batch with another's. By an alias (alias.is_contested) it takes none of a transaction
+ * either: the producer ids of those come from the broker, which compares them with the
+ * transactional id only when no transaction is open yet (KIP-890). The owner of the topic, whose
+ * prefix it has, may use transactions: no guest has one open there.
  *
  *   bit 62      set: no cluster ever allocates such an id (protocol.md 2c)
  *   54 to 61    kept for a generation
@@ -40,7 +44,7 @@ int64_t producer_id_new(const struct producer_owner *owner, uint32_t instance, u
 bool producer_id_is_of(const struct producer_owner *owner, int64_t id);
 
 /* May the tenant write this batch to a topic that others may write to as well? header has
- * PRODUCER_BATCH_BYTES bytes. A batch without a producer id may go; so may one of a transaction,
- * whose producer id the broker compares with that of the transactional id (KIP-890). Another magic
- * is the broker's to refuse. */
-bool producer_may_write(const struct producer_owner *owner, const uint8_t *header);
+ * PRODUCER_BATCH_BYTES bytes. A batch without a producer id may go, one of a transaction where
+ * transactions says so. Another magic is the broker's to refuse. */
+bool producer_may_write(const struct producer_owner *owner, const uint8_t *header,
+			bool transactions);

@@ -345,7 +345,8 @@ finish(struct rewriter *rw, const uint8_t *end)
 }
 
 static const char foreign_producer[] =
-    "a batch with a producer id that was not given to this vcluster, for a topic that it shares";
+    "a batch of a transaction, or with a producer id that was not given to this vcluster, for a "
+    "topic that other vclusters may write to";
 
 /* Records of a topic that is shared: is enough of their batch here to be looked at, and may it go?
  * Too few bytes to be a batch are the broker's to refuse. */
@@ -356,8 +357,10 @@ guard_batch(const struct rewriter *rw, const struct walk_item *item, size_t avai
 		return WALK_RECORDS;
 	if (available < item->size + PRODUCER_BATCH_BYTES)
 		return WALK_MORE;
-	return producer_may_write(&rw->cx->producers, item->start + item->size) ? WALK_RECORDS
-										: WALK_ERROR;
+	return producer_may_write(&rw->cx->producers, item->start + item->size,
+				  rw->guard == NAME_GUARD_IDS)
+		   ? WALK_RECORDS
+		   : WALK_ERROR;
 }
 
 /* The next item; a batch that has to be looked at is one only when its header is here. */
@@ -367,7 +370,7 @@ next_item(struct rewriter *rw, const uint8_t *at, size_t available, struct walk_
 	struct walk before;
 	enum walk_event event;
 
-	if (!rw->guards_batches)
+	if (rw->guard == NAME_UNGUARDED)
 		return walk_next(&rw->walk, at, available, item);
 	before = rw->walk;
 	event = walk_next(&rw->walk, at, available, item);

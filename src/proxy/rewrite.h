@@ -105,11 +105,11 @@ struct rewriter {
 	unsigned log_dirs; /* seen so far */
 	bool is_expanded;  /* "all" was replaced by what the tenant has */
 	/* What the caller wants to know. */
-	uint64_t group;      /* hash of the group's id (groups.h) */
-	bool guards_batches; /* Produce: the topic is an alias, which others may write to as well */
-	bool named_alias;    /* a Fetch: its answer may not be streamed */
-	int acks;            /* Produce: 1 unless the field says otherwise */
-	char error[240];     /* why it failed: what and where, for the log */
+	uint64_t group;        /* hash of the group's id (groups.h) */
+	enum name_guard guard; /* Produce: of the topic that is being walked */
+	bool named_alias;      /* a Fetch: its answer may not be streamed */
+	int acks;              /* Produce: 1 unless the field says otherwise */
+	char error[240];       /* why it failed: what and where, for the log */
 };
 
 /* Rewrites one whole frame (without its 4-byte size). On success the outgoing frame, size included,

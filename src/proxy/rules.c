@@ -58,7 +58,7 @@ put_physical(struct rewriter *rw, const struct walk_item *item, const struct nam
 			       "a length of %zu bytes leaves no room for a longer one",
 			       item->size - item->length);
 	rw_replace_string(rw, item, name->head, name->head_length, name->keep);
-	rw->guards_batches = name->is_alias && rw->key == KA_Produce;
+	rw->guard = rw->key == KA_Produce ? name->guard : NAME_UNGUARDED;
 	if (name->is_alias)
 		note_alias(rw);
 	return !rw->promise_waits || rw_promise(rw, item, 0);

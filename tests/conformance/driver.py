@@ -25,6 +25,7 @@ class Facts:
     def __init__(self, text):
         self.apis, self.errors, self.vnode_of, self.broker_of, self.present, self.own = [], {}, {}, {}, [], []
         self.aliases = {}  # virtual name: (physical name, is it read-only)
+        self.contested = set()  # virtual names of topics that others write to as well
         self.marks = {}    # see learn_marks()
         for line in text.splitlines():
             word, rest = line.split(" ", 1)
@@ -37,6 +38,7 @@ class Facts:
                 self.own.append((words[0], int(words[1])))
             elif word == "alias":
                 self.aliases[words[0]] = words[1], words[2] == "read-only"
+                self.contested |= {words[0]} if words[2] == "contested" else set()
             elif word == "slot":
                 self.vnode_of[int(words[1])] = int(words[0])
                 self.broker_of[int(words[0])] = int(words[1])

@@ -443,7 +443,8 @@ class Expectation:
         if len(value.encode("utf-8", "surrogateescape")) + len(self.facts.prefix) > STRING_MAX:
             raise Refused("too long a name")
         physical, is_read_only = self.aliases.get(value, (None, False))
-        if is_read_only and self.message.name in CHANGES:
+        is_denied = physical is not None and value in self.facts.contested and self.message.name == "AddPartitionsToTxnRequest"
+        if is_denied or is_read_only and self.message.name in CHANGES:
             return Marked(self.facts, value)
         if physical is not None:
             self.has_named_alias = True
@@ -527,13 +528,14 @@ class Expectation:
         return value and not self.must_not_create
 
     def rule_batch(self, value, field, scope):
-        """A batch with a producer id of another tenant could break that one's producer, in a topic that both write to."""
+        """A batch with a producer id of another tenant could break that one's producer, in a topic that both write to; and
+        one of a transaction could join that one's."""
         name = scope.above.value["Name"]
-        if value is None or len(value) < BATCH_HEADER or name not in self.aliases or self.aliases[name][1]:
+        if value is None or len(value) < BATCH_HEADER or name not in self.aliases or name not in self.facts.contested:
             return value
         producer = int.from_bytes(value[43:51], "big", signed=True)
         is_transactional = value[22] & 0x10
-        if value[16] == 2 and producer >= 0 and not is_transactional and producer != self.facts.producer_id:
+        if value[16] == 2 and (is_transactional or producer >= 0 and producer != self.facts.producer_id):
             raise Refused("somebody else's producer id")
         return value
 

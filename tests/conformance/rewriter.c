@@ -76,7 +76,7 @@ static const struct route route = {
  * another tenant's. */
 static const struct alias aliases[] = {
     {.topic = "audit", .physical = "auditOfAll", .read_only = true},
-    {.topic = "orders", .physical = "teamBorders"},
+    {.topic = "orders", .physical = "teamBorders", .is_contested = true},
     {.topic = "shared", .physical = "existingSharedTopicWithALongName"},
     {.topic = "very.long.name.for.it", .physical = "z"},
 };
@@ -167,7 +167,9 @@ print_facts(void)
 		       slots[i].present ? "present" : "away");
 	for (size_t i = 0; i < ALIASES; i++)
 		printf("alias %s %s %s\n", aliases[i].topic, aliases[i].physical,
-		       aliases[i].read_only ? "read-only" : "writable");
+		       aliases[i].read_only      ? "read-only"
+		       : aliases[i].is_contested ? "contested"
+						 : "writable");
 	printf("fetch %d\nthrottle %d\n", FETCH_BYTES, THROTTLE_MS);
 	printf("whole %d\n", WHOLE_BYTES);
 	for (size_t i = 0; i < OWN; i++)

@@ -363,6 +363,61 @@ def test_a_foreign_producer_id_does_not_write_a_shared_topic(sharing):
     assert thief.produce("shared", [b"too"], producer_id=number, epoch=0, sequence=0) == (0, first + 2)
 
 
+@pytest.fixture
+def hosting(make_gateway):
+    """A gateway where the thief has the victim's topic `guested` as `theirs`."""
+    gateway = make_gateway(vclusters=[])
+    for name, topics in ((VICTIM, ""), (THIEF, f"topics:\n  theirs: {{physical: {physical(VICTIM, 'guested')}}}\n")):
+        gateway.write_vcluster(name, f"prefix: {physical(name, '')}\nusers: {{}}\n{topics}")
+    gateway.reload()
+    peers = tenant(gateway, VICTIM), tenant(gateway, THIEF)
+    yield peers
+    for peer in peers:
+        peer.close()
+
+
+def test_no_record_gets_into_a_foreign_transaction(hosting, inside):
+    """src/proxy/producers.c: while a transaction is open in a partition, the broker no longer asks whose the producer id of a
+    batch is. A guest in the victim's topic could add a record to the victim's transaction, and his next one would be taken
+    for a repetition: acknowledged, and lost."""
+    victim, thief = hosting
+    victim.create("guested")
+    own = "guest-txn"
+    client = victim.coordinator("host-txn", 1)
+    error, number, epoch = victim.producer("host-txn", client)
+    assert error == 0
+
+    def add(coordinator, name, topic, producer):
+        return coordinator.call(rc.ADD_PARTITIONS_TO_TXN, 3, {
+            "V3AndBelowTransactionalId": name, "V3AndBelowProducerId": producer[0],
+            "V3AndBelowProducerEpoch": producer[1], "V3AndBelowTopics": [{"Name": topic, "Partitions": [0]}],
+        })["ResultsByTopicV3AndBelow"][0]["ResultsByPartition"][0]["PartitionErrorCode"]
+
+    def write(peer, topic, value, name, producer, sequence):
+        return rc.produced(peer.leader(topic).call(rc.PRODUCE, 9, rc.produce_body(
+            topic, rc.batch([value], *producer, sequence, transactional=True), transactional_id=name)))
+
+    wait_until(lambda: add(client, "host-txn", "guested", (number, epoch)) == 0, "the partition is in the transaction")
+    first = write(victim, "guested", b"his", "host-txn", (number, epoch), 0)
+    assert first[0] == 0
+    theirs = thief.coordinator(own, 1)
+    _, guest, guest_epoch = thief.producer(own, theirs)
+    assert add(theirs, own, "theirs", (guest, guest_epoch)) == 29
+    for name, at in ((own, epoch), ("host-txn", epoch), (own, epoch + 1)):
+        with pytest.raises(RawClosed):
+            write(thief, "theirs", b"forged", name, (number, at), 1)
+    assert write(victim, "guested", b"his, too", "host-txn", (number, epoch), 1) == (0, first[1] + 1)
+    assert client.call(rc.END_TXN, 3, {"TransactionalId": "host-txn", "ProducerId": number, "ProducerEpoch": epoch,
+                                       "Committed": True})["ErrorCode"] == 0
+    wait_until(lambda: inside.end(physical(VICTIM, "guested")) == first[1] + 3, "two records and the end of the transaction")
+    # and the other way round: the victim is no better off with a guest's producer id
+    number = thief.connect().call(rc.INIT_PRODUCER_ID, 4)["ProducerId"]
+    assert thief.produce("theirs", [b"a guest's"], producer_id=number, epoch=0, sequence=0)[0] == 0
+    with pytest.raises(RawClosed):
+        victim.produce("guested", [b"forged"], producer_id=number, epoch=1, sequence=0)
+    assert thief.produce("theirs", [b"a guest's"], producer_id=number, epoch=0, sequence=1)[0] == 0
+
+
 def test_the_victims_transactions_are_not_listed(thief, booking):
     """TRANSACTIONAL_ID: DescribeTransactions, and ListTransactions where it is offered."""
     for address in thief.nodes().values():

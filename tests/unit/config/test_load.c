@@ -342,6 +342,46 @@ Test(load, vclusters)
 	cr_assert_eq(vc->aliases[1].read_only, true);
 }
 
+/* What producers.h guards: topics that another vcluster may write to as well. */
+Test(load, aliases_of_topics_that_others_write_to_are_contested)
+{
+	static const struct {
+		const char *topic;
+		bool is_contested;
+	} expected[] = {{"alone", false},
+			{"of-b", true},
+			{"read-by-b", false},
+			{"ro", false},
+			{"with-b", true}};
+	const struct snapshot *snap;
+	const struct vcluster *vc;
+
+	scratch_write(&s, "clusters.yaml", SEED_CLUSTERS);
+	scratch_write(&s, "vclusters/teamA.yaml",
+		      "topics:\n"
+		      "  alone: {physical: existing1}\n"
+		      "  with-b: {physical: existing2}\n"
+		      "  read-by-b: {physical: existing3}\n"
+		      "  ro: {physical: existing4, read.only: true}\n"
+		      "  of-b: {physical: teamBorders}\n");
+	scratch_write(&s, "vclusters/teamB.yaml",
+		      "topics:\n"
+		      "  x: {physical: existing2}\n"
+		      "  y: {physical: existing3, read.only: true}\n"
+		      "  z: {physical: existing4}\n");
+	snap = load_clean(NULL);
+	vc = snapshot_vcluster(snap, "teamA");
+	for (size_t i = 0; i < vc->aliases_count; i++) {
+		cr_assert_str_eq(vc->aliases[i].topic, expected[i].topic);
+		cr_assert_eq(vc->aliases[i].is_contested, expected[i].is_contested, "%s",
+			     expected[i].topic);
+	}
+	cr_assert_eq(vc->guested_count, 0);
+	vc = snapshot_vcluster(snap, "teamB");
+	cr_assert_eq(vc->guested_count, 1);
+	cr_assert_str_eq(vc->guested[0], "teamBorders");
+}
+
 Test(load, cluster_ids_are_stable_and_safe_on_a_command_line)
 {
 	const struct snapshot *snap;

@@ -20,9 +20,15 @@ static const struct route route = {
     .logical = "main", .cluster = "main", .slots = slots, .slots_count = 2};
 
 /* Sorted by topic, and by physical. */
-static const struct alias aliases[] = {
-    {"deep", "zzz", false}, {"ro", "existingRo", true}, {"shared", "existingShared", false}};
-static const struct alias *const by_physical[] = {&aliases[1], &aliases[2], &aliases[0]};
+static const struct alias aliases[] = {{"both", "existingBoth", false, true},
+				       {"deep", "zzz", false, false},
+				       {"ro", "existingRo", true, false},
+				       {"shared", "existingShared", false, false}};
+static const struct alias *const by_physical[] = {&aliases[0], &aliases[2], &aliases[3],
+						  &aliases[1]};
+
+/* Own topics that another tenant has as an alias. */
+static const char *const guested[] = {"teamAguested"};
 
 struct lap {
 	struct arena *arena;
@@ -44,7 +50,7 @@ lap_begin(struct lap *lap)
 	    .cluster_id = "virtualClusterIdOfTeam",
 	    .port_start = 6969,
 	    .scratch = &lap->scratch,
-	    .names = {"teamA", 5, aliases, by_physical, LENGTH(aliases)},
+	    .names = {"teamA", 5, aliases, by_physical, LENGTH(aliases), guested, LENGTH(guested)},
 	    .whole_bytes = 100000,
 	};
 }

@@ -97,23 +97,25 @@ struct naming_case {
 	const char *read;  /* what a request that reads sends */
 	const char *write; /* and one that writes */
 	const char *create;
+	const char *transact; /* and one that puts it into a transaction */
 };
 
 static const struct naming_case cases[] = {
-    {"own", "teamAown", "teamAown", "teamAown"},
-    {"shared", "existingShared", "existingShared", "existingShared"},
-    {"ro", "existingRo", "!eamAro", "!eamAro"},
-    {"sharedx", "teamAsharedx", "teamAsharedx", "teamAsharedx"},
-    {"existingRo", "teamAexistingRo", "teamAexistingRo", "teamAexistingRo"},
-    {"", "/eamA", "/eamA", "/eamA"},
-    {"..", "/eamA..", "/eamA..", "/eamA.."},
-    {"!eamAro", "teamA!eamAro", "teamA!eamAro", "teamA!eamAro"},
+    {"own", "teamAown", "teamAown", "teamAown", "teamAown"},
+    {"shared", "existingShared", "existingShared", "existingShared", "existingShared"},
+    {"both", "existingBoth", "existingBoth", "existingBoth", "!eamAboth"},
+    {"ro", "existingRo", "!eamAro", "!eamAro", "!eamAro"},
+    {"sharedx", "teamAsharedx", "teamAsharedx", "teamAsharedx", "teamAsharedx"},
+    {"existingRo", "teamAexistingRo", "teamAexistingRo", "teamAexistingRo", "teamAexistingRo"},
+    {"", "/eamA", "/eamA", "/eamA", "/eamA"},
+    {"..", "/eamA..", "/eamA..", "/eamA..", "/eamA.."},
+    {"!eamAro", "teamA!eamAro", "teamA!eamAro", "teamA!eamAro", "teamA!eamAro"},
     {"__consumer_offsets", ":eamA__consumer_offsets", ":eamA__consumer_offsets",
-     "/eamA__consumer_offsets"},
+     "/eamA__consumer_offsets", ":eamA__consumer_offsets"},
     {"__consumer_offsetsx", "teamA__consumer_offsetsx", "teamA__consumer_offsetsx",
-     "teamA__consumer_offsetsx"},
+     "teamA__consumer_offsetsx", "teamA__consumer_offsetsx"},
     {"__cluster_metadata", ":eamA__cluster_metadata", ":eamA__cluster_metadata",
-     "/eamA__cluster_metadata"},
+     "/eamA__cluster_metadata", ":eamA__cluster_metadata"},
 };
 
 static bool
@@ -131,6 +133,7 @@ check_request(const struct golden *g, const struct naming_case *c)
 		if (given.found > 0) {
 			got = rewrite(&lap, &frame);
 			expected.name = g->key == KA_CreateTopics                   ? c->create
+					: g->key == KA_AddPartitionsToTxn           ? c->transact
 					: is_one_of(g->key, writes, LENGTH(writes)) ? c->write
 										    : c->read;
 			tree_each(got.body, expect_name, &expected);

@@ -87,22 +87,28 @@ Test(producers, a_shared_topic_takes_only_the_tenants_own)
 {
 	int64_t own = producer_id_new(&team_a, 5, 5), foreign = producer_id_new(&team_b, 5, 5);
 
-	cr_assert(passes("shared", own, 0, 70));
-	cr_assert(passes("shared", -1, 0, 70), "no producer id");
-	cr_assert(passes("shared", own, 0, PRODUCER_BATCH_BYTES));
-	cr_assert_not(passes("shared", foreign, 0, 70));
-	cr_assert_not(passes("shared", foreign, 0, PRODUCER_BATCH_BYTES));
-	cr_assert_not(passes("shared", 4711, 0, 70), "an id of a broker, without its transaction");
-	cr_assert(passes("shared", 4711, 0x10, 70), "the broker checks those of transactions");
-	cr_assert(passes("shared", foreign, 0, PRODUCER_BATCH_BYTES - 1), "no batch");
+	cr_assert(passes("both", own, 0, 70));
+	cr_assert(passes("both", -1, 0, 70), "no producer id");
+	cr_assert(passes("both", own, 0, PRODUCER_BATCH_BYTES));
+	cr_assert_not(passes("both", foreign, 0, 70));
+	cr_assert_not(passes("both", foreign, 0, PRODUCER_BATCH_BYTES));
+	cr_assert_not(passes("both", 4711, 0, 70), "an id of a broker, without its transaction");
+	cr_assert_not(passes("both", 4711, 0x10, 70), "a transaction");
+	cr_assert_not(passes("both", own, 0x10, 70), "a transaction");
+	cr_assert(passes("deep", foreign, 0x10, 70), "an alias that is the tenant's alone");
+	cr_assert(passes("both", foreign, 0, PRODUCER_BATCH_BYTES - 1), "no batch");
 	cr_assert(passes("own", foreign, 0, 70), "nobody else writes there");
+	cr_assert_not(passes("guested", foreign, 0, 70), "its own, and a guest's id");
+	cr_assert(passes("guested", own, 0, 70));
+	cr_assert(passes("guested", 4711, 0x10, 70), "no guest has a transaction there");
+	cr_assert(passes("guestedx", foreign, 0, 70));
 }
 
 static enum rewrite_progress
 stream(int64_t id, size_t piece)
 {
 	uint8_t bytes[256];
-	size_t length = frame(bytes, "shared", id, 0, 90), at = 0, consumed;
+	size_t length = frame(bytes, "both", id, 0, 90), at = 0, consumed;
 	enum rewrite_progress progress = REWRITE_MORE;
 	struct lap lap;
 
