@@ -174,7 +174,7 @@ func byHeader(message kafka.Message, _ ...int) int {
 
 func (s *segment) Produce(topic string, h how, records []record) error {
 	if h.idempotent {
-		return unsupported("kafka-go's Writer has no idempotence")
+		return s.idempotent(topic, records)
 	}
 	writer := &kafka.Writer{Addr: kafka.TCP(s.access.brokers...), Topic: topic, Transport: s.transport(),
 		Balancer: kafka.BalancerFunc(byHeader), RequiredAcks: kafka.RequiredAcks(h.acks),
@@ -191,10 +191,6 @@ func (s *segment) Produce(topic string, h how, records []record) error {
 	ctx, cancel := limited()
 	defer cancel()
 	return writer.WriteMessages(ctx, messages...)
-}
-
-func (s *segment) Transaction(string, string, [][]record) error {
-	return unsupported("kafka-go's Writer has no transactions")
 }
 
 func (s *segment) Ends(topic string, partitions int) ([]int64, error) {
@@ -254,10 +250,6 @@ func (s *segment) Read(topic string, partitions, count int) ([]string, error) {
 		values = append(values, part...)
 	}
 	return values, nil
-}
-
-func (s *segment) ReadCommitted(string, string) ([]string, error) {
-	return nil, unsupported("there are no transactions to read") // see Transaction
 }
 
 func (s *segment) Seek(topic string, partition int, offset int64, count int) ([]string, error) {

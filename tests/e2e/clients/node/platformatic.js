@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// @platformatic/kafka as a driver of the steps. It reads only as a member of a group (see kafkajs.js).
+// @platformatic/kafka as a driver of the steps. Its streams read only as a member of a group, Consumer.fetch() without
+// one.
 
 import { readFile } from 'node:fs/promises'
 import { Admin, Consumer, Producer } from '@platformatic/kafka'
-import { Unsupported, patience, replicas, retried, until } from './common.js'
+import { patience, replicas, retried, until } from './common.js'
 
 // APIs that a client of today needs.
 const core = [0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 22, 24, 25, 26, 28, 32, 37, 42, 44]
@@ -42,6 +43,24 @@ class Member {
 
   async close() {
     await this.consumer.close(true)
+  }
+}
+
+/** Returns a call that fetches once what a leader's partitions still lack, and tells whether they are at their ends. */
+function fetching(consumer, node, topicId, ends, values) {
+  const next = new Map([...ends.keys()].map(p => [p, 0n]))
+  return async () => {
+    const partitions = [...next].filter(([p, offset]) => offset < ends.get(p)).map(([partition, fetchOffset]) =>
+      ({ partition, fetchOffset, currentLeaderEpoch: -1, lastFetchedEpoch: -1, partitionMaxBytes: 1 << 20 }))
+    if (partitions.length === 0) return true
+    const { responses } = await consumer.fetch({ node, topics: [{ topicId, partitions }], maxWaitTime: 250 })
+    for (const { partitionIndex: p, records } of responses.flatMap(topic => topic.partitions)) {
+      for (const batch of records ?? []) {
+        values.push(...batch.records.map(record => record.value.toString()))
+        next.set(p, batch.firstOffset + BigInt(batch.lastOffsetDelta) + 1n)
+      }
+    }
+    return false
   }
 }
 
@@ -123,8 +142,23 @@ class Driver {
     return wanted.map((_, p) => Number(all.find(one => one.partitionIndex === p).offset))
   }
 
-  async read() {
-    throw new Unsupported('@platformatic/kafka reads only as a member of a group')
+  /** All values of the partitions, from their beginning. The constructor wants a group's name; nobody joins it. */
+  async read(topic, partitions) {
+    const consumer = this.consumer(`${topic}-nobody`)
+    try {
+      const { topics } = await consumer.metadata({ topics: [topic] })
+      const { id, partitions: all } = topics.get(topic)
+      const ends = await this.ends(topic, partitions)
+      const leaders = Map.groupBy(ends.keys(), p => all[p].leader)
+      const values = []
+      for (const [node, led] of leaders) {
+        const wanted = new Map(led.map(p => [p, BigInt(ends[p])]))
+        await until(`the records of node ${node}`, fetching(consumer, node, id, wanted, values))
+      }
+      return values
+    } finally {
+      await consumer.close(true)
+    }
   }
 
   async readCommitted(topic, last, group) {
