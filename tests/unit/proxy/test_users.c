@@ -300,6 +300,48 @@ Test(users, who_may_only_read, .timeout = 120)
 	end(&s);
 }
 
+/* A refused Produce to so many partitions, which are a few bytes each, while their errors are not.
+ */
+#define MANY 500
+
+static void
+produce_to_many(int fd, int32_t id)
+{
+	const struct lab_value values[] = {
+	    LAB_NUMBER(KF_ProduceRequest_Acks, 1),
+	    LAB_COUNT(KF_ProduceRequest_TopicData, 1),
+	    LAB_TEXT(KF_ProduceRequest_TopicData_Name, "users"),
+	    LAB_COUNT(KF_ProduceRequest_TopicData_PartitionData, MANY),
+	    LAB_END,
+	};
+
+	lab_request(fd, KA_Produce, 9, id, values);
+}
+
+Test(users, refusals_behind_a_slow_answer_do_not_pile_up, .timeout = 120)
+{
+	struct scene s = begin();
+	int32_t last = 40;
+	int fd;
+
+	allow(&s, read_only);
+	lab_run(s.lab);
+	fd = lab_client(s.lab, 0);
+	fake_broker_set_mode(s.broker, FAKE_HOLD);
+	ask(fd, 1);
+	for (int32_t id = 2; id <= last; id++)
+		produce_to_many(fd, id);
+	lab_wait_requests(s.lab, s.broker, 1);
+	lab_linger(s.lab, 300);
+	cr_assert_lt(lab_counters(s.lab).requests_denied, 20);
+	fake_broker_set_mode(s.broker, FAKE_ANSWER);
+	answered(&s, fd, 1);
+	for (int32_t id = 2; id <= last; id++)
+		lab_answer(s.lab, fd, KA_Produce, 9, id);
+	close(fd);
+	end(&s);
+}
+
 Test(users, a_changed_list_counts_from_the_next_request_on, .timeout = 120)
 {
 	struct scene s = begin();
