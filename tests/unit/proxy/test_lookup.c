@@ -113,6 +113,43 @@ is_known(const struct question *q, size_t i)
 	return !q->is_named || q->named[i] < TOPICS_MAX;
 }
 
+/* ACLs that every DescribeAcls finds: teamA's second to fourth. */
+static const char *const acl_names[] = {"other", "teamAx1", "teamAx2", "teamAx3", "teamBx1"};
+#define ACLS (sizeof(acl_names) / sizeof(acl_names[0]))
+
+static void
+give_acl(uint16_t field, const size_t *index, struct encode_value *out)
+{
+	switch (field) {
+	case KF_DescribeAclsResponse_Resources:
+		out->count = ACLS;
+		break;
+	case KF_DescribeAclsResponse_Resources_Acls:
+		out->count = 1;
+		break;
+	case KF_DescribeAclsResponse_Resources_ResourceName:
+		out->data = acl_names[index[0]];
+		break;
+	case KF_DescribeAclsResponse_Resources_ResourceType:
+		out->number = 2;
+		break;
+	case KF_DescribeAclsResponse_Resources_PatternType:
+	case KF_DescribeAclsResponse_Resources_Acls_Operation:
+	case KF_DescribeAclsResponse_Resources_Acls_PermissionType:
+		out->number = 3;
+		break;
+	case KF_DescribeAclsResponse_Resources_Acls_Principal:
+		out->data = "User:teamAu";
+		break;
+	case KF_DescribeAclsResponse_Resources_Acls_Host:
+		out->data = "10.1.1.1";
+		break;
+	default:
+		break;
+	}
+	out->length = out->data != NULL ? strlen(out->data) : 0;
+}
+
 static void
 give(void *arg, uint16_t field, const size_t *index, struct encode_value *out)
 {
@@ -147,6 +184,7 @@ give(void *arg, uint16_t field, const size_t *index, struct encode_value *out)
 		out->length = strlen(out->data);
 		break;
 	default:
+		give_acl(field, index, out);
 		break;
 	}
 }
@@ -750,5 +788,38 @@ Test(lookup, acls_that_nobody_has_to_be_asked_for, .timeout = 120)
 	lab_request(s.fd, KA_DescribeAcls, 3, 4, LAB_NOTHING);
 	lab_answer(s.lab, s.fd, KA_DescribeAcls, 3, 4);
 	cr_assert_eq(fake_broker_requests(s.catalogue->broker), 1);
+	end(&s);
+}
+
+/* What filters find is kept until they have all been asked; what others have is not. */
+Test(lookup, acls_of_several_filters, .timeout = 120)
+{
+	struct scene s = begin(3, 3);
+	struct tree_frame frame;
+
+	lab_request(s.fd, KA_DescribeAcls, 3, 1,
+		    LAB_VALUES(LAB_NUMBER(KF_DescribeAclsRequest_ResourceTypeFilter, 1),
+			       LAB_NUMBER(KF_DescribeAclsRequest_PatternTypeFilter, 1)));
+	frame = lab_answer(s.lab, s.fd, KA_DescribeAcls, 3, 1);
+	cr_assert_eq(count_names(frame.body, KF_DescribeAclsResponse_Resources_ResourceName, "x"),
+		     3);
+	lab_request(s.fd, KA_DeleteAcls, 3, 2,
+		    LAB_VALUES(LAB_COUNT(KF_DeleteAclsRequest_Filters, 2),
+			       LAB_NUMBER(KF_DeleteAclsRequest_Filters_ResourceTypeFilter, 1),
+			       LAB_NUMBER(KF_DeleteAclsRequest_Filters_PatternTypeFilter, 1)));
+	frame = lab_answer(s.lab, s.fd, KA_DeleteAcls, 3, 2);
+	cr_assert_eq(count_names(frame.body,
+				 KF_DeleteAclsResponse_FilterResults_MatchingAcls_ResourceName,
+				 "x"),
+		     6);
+	frame = last_request(&s);
+	cr_assert_eq(frame.key, KA_DeleteAcls);
+	cr_assert_eq(
+	    count_names(frame.body, KF_DeleteAclsRequest_Filters_ResourceNameFilter, "teamAx"), 6);
+	cr_assert_eq(
+	    count_names(frame.body, KF_DeleteAclsRequest_Filters_PrincipalFilter, "User:teamAu"),
+	    6);
+	cr_assert_eq(count_names(frame.body, KF_DeleteAclsRequest_Filters_HostFilter, "10.1.1.1"),
+		     6);
 	end(&s);
 }
