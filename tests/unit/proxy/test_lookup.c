@@ -580,6 +580,30 @@ Test(lookup, pages_of_a_large_tenant, .timeout = 120)
 	end(&s);
 }
 
+/* Bytes after a request's message are dropped, here and when it goes out: not only when it goes
+ * out.
+ */
+Test(lookup, a_byte_too_many_does_not_ask_for_everything, .timeout = 120)
+{
+	struct scene s = begin(10, 300);
+	struct bytes request = {0};
+	struct tree_frame asked;
+
+	lab_encode_request(
+	    &request, KA_DescribeTopicPartitions, 0, 1,
+	    LAB_VALUES(LAB_NUMBER(KF_DescribeTopicPartitionsRequest_ResponsePartitionLimit, 2000),
+		       LAB_TEXT(KF_DescribeTopicPartitionsRequest_Cursor_TopicName, "x00000")));
+	bytes_add_u8(&request, 0);
+	request.data[3]++;
+	lab_send(s.fd, request.data, request.length);
+	bytes_free(&request);
+	lab_answer(s.lab, s.fd, KA_DescribeTopicPartitions, 0, 1);
+	asked = last_request(&s);
+	cr_assert_eq(
+	    count_names(asked.body, KF_DescribeTopicPartitionsRequest_Topics_Name, "teamAx"), 10);
+	end(&s);
+}
+
 /* -- order, and what goes wrong */
 
 Test(lookup, what_comes_behind_waits_and_keeps_its_order, .timeout = 120)
