@@ -133,6 +133,18 @@ mark_of(const struct api *api, const struct alias *alias, const uint8_t *name, s
 	return 0;
 }
 
+/* The prefix with the marker in place of its first byte. */
+static void
+set_mark(const struct names *names, uint8_t mark, size_t length, struct name_out *out)
+{
+	memcpy(out->marked, names->prefix, names->prefix_length);
+	out->marked[0] = (char)mark;
+	out->is_alias = false;
+	out->head = out->marked;
+	out->head_length = names->prefix_length;
+	out->keep = length;
+}
+
 void
 names_to_physical(const struct names *names, const struct api *api, bool refuse,
 		  const uint8_t *name, size_t length, struct name_out *out)
@@ -145,15 +157,19 @@ names_to_physical(const struct names *names, const struct api *api, bool refuse,
 	out->head_length = names->prefix_length;
 	out->keep = length;
 	if (mark != 0) {
-		memcpy(out->marked, names->prefix, names->prefix_length);
-		out->marked[0] = (char)mark;
-		out->head = out->marked;
+		set_mark(names, mark, length, out);
 	} else if (alias != NULL) {
 		out->is_alias = true;
 		out->head = alias->physical;
 		out->head_length = strlen(alias->physical);
 		out->keep = 0;
 	}
+}
+
+void
+names_refuse_unknown(const struct names *names, size_t length, struct name_out *out)
+{
+	set_mark(names, MARK_UNKNOWN, length, out);
 }
 
 void

@@ -45,7 +45,8 @@ struct rewrite_context {
 	bool is_consumer;    /* the group's protocol, where the frame itself does not say it */
 	bool refuse_topics;  /* the user may do to no topic what the request asks for */
 	int32_t whole_bytes; /* limits.request.bytes: what an answer may have that is no stream */
-	const struct own_topics *own; /* a request: what stands in place of "all"; or NULL */
+	const struct own_topics *own; /* a request: what stands in place of "all", and what a
+				       * Metadata may name; or NULL */
 	bool is_expanded;             /* a response: its request had such */
 };
 

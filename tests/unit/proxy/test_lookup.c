@@ -492,6 +492,40 @@ Test(lookup, an_old_cluster_is_asked_for_everything, .timeout = 120)
 	end(&s);
 }
 
+/* A user who may not write makes no topics by naming them, though version 1 cannot say so. */
+Test(lookup, an_old_client_that_may_only_read_makes_no_topics, .timeout = 120)
+{
+	static const int64_t read_only[] = {1};
+	struct scene s = begin(5, 50);
+	struct tree_frame frame;
+	struct lab_ack ack;
+
+	s.lab->team_a[0].allow = read_only;
+	s.lab->team_a[0].allow_count = 1;
+	for (int i = 0; i < 2; i++) { /* with and without lists of topics */
+		s.lab->lists_topics = i == 0;
+		lab_publish(s.lab, &ack);
+		lab_wait_ack(s.lab, &ack);
+		lab_request(s.fd, KA_Metadata, 1, 1,
+			    LAB_VALUES(LAB_COUNT(KF_MetadataRequest_Topics, 1),
+				       LAB_TEXT(KF_MetadataRequest_Topics_Name, "x00001")));
+		frame = lab_answer(s.lab, s.fd, KA_Metadata, 1, 1);
+		cr_assert_eq(lab_number(&frame, KF_MetadataResponse_Topics_ErrorCode), 0);
+		cr_assert_str_eq(lab_text(s.lab, &frame, KF_MetadataResponse_Topics_Name),
+				 "x00001");
+		lab_request(s.fd, KA_Metadata, 1, 2,
+			    LAB_VALUES(LAB_COUNT(KF_MetadataRequest_Topics, 1),
+				       LAB_TEXT(KF_MetadataRequest_Topics_Name, "new")));
+		frame = lab_answer(s.lab, s.fd, KA_Metadata, 1, 2);
+		cr_assert_eq(lab_number(&frame, KF_MetadataResponse_Topics_ErrorCode), 3);
+		cr_assert_str_eq(lab_text(s.lab, &frame, KF_MetadataResponse_Topics_Name), "new");
+		frame = last_request(&s);
+		cr_assert_str_eq(lab_text(s.lab, &frame, KF_MetadataRequest_Topics_Name),
+				 ":eamAnew");
+	}
+	end(&s);
+}
+
 /* -- aliases */
 
 static const struct alias aliases[] = {
