@@ -872,6 +872,7 @@ Test(lookup, acls_of_several_filters, .timeout = 120)
 		     6);
 	frame = last_request(&s);
 	cr_assert_eq(frame.key, KA_DeleteAcls);
+	cr_assert_eq(count_names(frame.header, KF_RequestHeader_ClientId, "turnout-teamA"), 1);
 	cr_assert_eq(
 	    count_names(frame.body, KF_DeleteAclsRequest_Filters_ResourceNameFilter, "teamAx"), 6);
 	cr_assert_eq(
