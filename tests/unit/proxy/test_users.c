@@ -300,6 +300,27 @@ Test(users, who_may_only_read, .timeout = 120)
 	end(&s);
 }
 
+/* Offsets of a group are read's, in a transaction, too. */
+Test(users, who_may_only_write_commits_no_offsets, .timeout = 120)
+{
+	struct scene s = begin();
+	int fd;
+
+	allow(&s, write_only);
+	lab_run(s.lab);
+	fd = lab_client(s.lab, 0);
+	lab_request(fd, KA_OffsetCommit, 8, 1, LAB_NOTHING);
+	lab_request(fd, KA_AddOffsetsToTxn, 3, 2, LAB_NOTHING);
+	lab_request(fd, KA_TxnOffsetCommit, 3, 3, LAB_NOTHING);
+	lab_answer(s.lab, fd, KA_OffsetCommit, 8, 1);
+	lab_answer(s.lab, fd, KA_AddOffsetsToTxn, 3, 2);
+	lab_answer(s.lab, fd, KA_TxnOffsetCommit, 3, 3);
+	cr_assert_eq(lab_counters(s.lab).requests_denied, 3);
+	cr_assert_eq(fake_broker_requests(s.broker), 0);
+	close(fd);
+	end(&s);
+}
+
 /* A refused Produce to so many partitions, which are a few bytes each, while their errors are not.
  */
 #define MANY 500
