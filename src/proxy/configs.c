@@ -114,7 +114,7 @@ rewrite_topic(struct rewriter *rw, const struct walk_item *item)
 	if (item->length == 0)
 		return true;
 	if (rw->direction == KAFKA_REQUEST) {
-		names_to_physical(&rw->cx->names, rw->api, false, item->value, item->length, &out);
+		names_to_physical(&rw->cx->names, rw->api, item->value, item->length, &out);
 		if (out.head_length + out.keep > INT16_MAX)
 			return rw_fail(rw, item->field, "a name of %zu bytes is too long",
 				       item->length);

@@ -79,7 +79,7 @@ take_name(struct embedded *e, const struct walk_item *item)
 	struct name_in in;
 
 	if (e->rw->direction == KAFKA_REQUEST) {
-		names_to_physical(names, e->rw->api, false, item->value, item->length, &out);
+		names_to_physical(names, e->rw->api, item->value, item->length, &out);
 		return put_name(e, item, out.head, out.head_length, out.keep);
 	}
 	in = names_to_virtual(names, item->value, item->length);

@@ -85,7 +85,7 @@ expand_array(struct rewriter *rw, const struct walk_item *item)
 	if (f.x == NULL || rw->in_header || item->field != f.x->array ||
 	    !expansion_means_all(f.x, rw->version, item))
 		return false;
-	f.count = rw->cx->refuse_topics ? 0 : f.own->count;
+	f.count = f.own->count;
 	f.is_nobody = f.count == 0 && rw->version < f.x->null_since;
 	if (f.is_nobody)
 		f.count = 1;

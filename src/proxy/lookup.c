@@ -445,8 +445,8 @@ begin_at_cursor(struct lookup *l, const struct vcluster *vc, const struct wish *
 	l->enough = wish->limit > 0 ? wish->limit + wish->cursor_partition : INT64_MAX;
 	if (wish->cursor.null)
 		return;
-	names_to_physical(&l->names, api_find(KA_DescribeTopicPartitions), false,
-			  wish->cursor.value, wish->cursor.length, &out);
+	names_to_physical(&l->names, api_find(KA_DescribeTopicPartitions), wish->cursor.value,
+			  wish->cursor.length, &out);
 	length = out.head_length + out.keep;
 	if (length > INT16_MAX)
 		return;

@@ -146,11 +146,11 @@ set_mark(const struct names *names, uint8_t mark, size_t length, struct name_out
 }
 
 void
-names_to_physical(const struct names *names, const struct api *api, bool refuse,
-		  const uint8_t *name, size_t length, struct name_out *out)
+names_to_physical(const struct names *names, const struct api *api, const uint8_t *name,
+		  size_t length, struct name_out *out)
 {
 	const struct alias *alias = find_topic(names, name, length);
-	uint8_t mark = refuse ? MARK_DENIED : mark_of(api, alias, name, length);
+	uint8_t mark = mark_of(api, alias, name, length);
 
 	out->is_alias = false;
 	out->head = names->prefix;

@@ -57,9 +57,9 @@ struct name_in {
 
 void names_init(struct names *names, const struct vcluster *vc);
 
-/* A topic that a request of this API names. refuse: whatever it is, the user may not. */
-void names_to_physical(const struct names *names, const struct api *api, bool refuse,
-		       const uint8_t *name, size_t length, struct name_out *out);
+/* A topic that a request of this API names. */
+void names_to_physical(const struct names *names, const struct api *api, const uint8_t *name,
+		       size_t length, struct name_out *out);
 /* A topic that is not there, and must not come to be there by being named. */
 void names_refuse_unknown(const struct names *names, size_t length, struct name_out *out);
 /* A config resource of a type that tenants have none of goes out as a topic that cannot be. */

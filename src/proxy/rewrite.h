@@ -43,7 +43,6 @@ struct rewrite_context {
 	struct names names;
 	struct producer_owner producers; /* who writes, where a topic is shared */
 	bool is_consumer;    /* the group's protocol, where the frame itself does not say it */
-	bool refuse_topics;  /* the user may do to no topic what the request asks for */
 	int32_t whole_bytes; /* limits.request.bytes: what an answer may have that is no stream */
 	const struct own_topics *own; /* a request: what stands in place of "all", and what a
 				       * Metadata may name; or NULL */

@@ -88,8 +88,7 @@ to_physical(struct rewriter *rw, const struct walk_item *item)
 
 	if (item->null)
 		return true;
-	names_to_physical(&rw->cx->names, rw->api, rw->cx->refuse_topics, item->value, item->length,
-			  &name);
+	names_to_physical(&rw->cx->names, rw->api, item->value, item->length, &name);
 	if (would_be_made(rw, item, &name))
 		names_refuse_unknown(&rw->cx->names, item->length, &name);
 	return put_physical(rw, item, &name);

@@ -256,10 +256,13 @@ def learn_marks(facts, messages, rewriter):
         _, out = rewriter("request", key, version, frames.encode({"header": header, "body": body}), tenant=tenant)
         return [e[name] for e in frames.decode(out[4:])["body"][array]]
 
-    metadata = {"Topics": [{"Name": name} for name in (".", INTERNAL[0], "x")]}
-    illegal, unknown, _ = heads("Metadata", 3, 1, metadata, "Topics", "Name", 0)
-    denied = heads("Metadata", 3, 1, metadata, "Topics", "Name", 2)[2]
-    marks = {illegal[:-1]: (None, None), unknown[:-len(INTERNAL[0])]: (NO_SUCH_TOPIC, None), denied[:-1]: (DENIED, None)}
+    metadata = {"Topics": [{"Name": name} for name in (".", INTERNAL[0])]}
+    illegal, unknown = heads("Metadata", 3, 1, metadata, "Topics", "Name", 0)
+    read_only = next(topic for topic, (_, is_read_only) in facts.aliases.items() if is_read_only)
+    more = {"Topics": [{"Name": read_only, "Count": 2, "Assignments": None}], "TimeoutMs": 1, "ValidateOnly": False}
+    denied = heads("CreatePartitions", 37, 0, more, "Topics", "Name", 1)[0]
+    marks = {illegal[:-1]: (None, None), unknown[:-len(INTERNAL[0])]: (NO_SUCH_TOPIC, None),
+             denied[:-len(read_only)]: (DENIED, None)}
     for kind in (4, 8, 16, 0, 99, -1):
         resources = [{"ResourceType": kind, "ResourceName": "x", "ConfigurationKeys": None}]
         name = heads("DescribeConfigs", 32, 1, {"Resources": resources, "IncludeSynonyms": False}, "Resources", "ResourceName", 0)[0]
@@ -276,7 +279,7 @@ class Expectation:
         self.is_request = message.kind == "request"
         self.resized = []
         self.log_dirs = 0
-        self.aliases, self.refuse, self.has_named_alias = {}, False, False
+        self.aliases, self.has_named_alias = {}, False
         self.plan = self._plan(message, message.fields)
 
     def __call__(self, value, own=None, tenant=0):
@@ -286,7 +289,7 @@ class Expectation:
         self.log_dirs = 0
         self.aliases = self.facts.aliases if tenant & 1 else {}
         self.by_physical = {physical: topic for topic, (physical, _) in self.aliases.items()}
-        self.refuse, self.has_named_alias, self.is_consumer = bool(tenant & 2), False, bool(tenant & 4)
+        self.has_named_alias, self.is_consumer = False, bool(tenant & 4)
         self.has_limits, self.must_not_create = bool(tenant & 8), bool(tenant & 16)
         try:
             if own is None:
@@ -307,7 +310,6 @@ class Expectation:
         array, null_since, name, partitions = MEANS_ALL.get(self.message.name, (None, 0, None, None))
         if array is None or value[array] is not None and (self.version >= null_since or value[array]):
             return out
-        own = [] if self.refuse else own
         element = {"TopicId": bytes(16)} if array == "Topics" and self.version >= 10 else {}
         out[array] = [{**element, name: topic, **({partitions: list(range(count))} if partitions else {})}
                       for topic, count in own]
@@ -441,7 +443,7 @@ class Expectation:
         if len(value.encode("utf-8", "surrogateescape")) + len(self.facts.prefix) > STRING_MAX:
             raise Refused("too long a name")
         physical, is_read_only = self.aliases.get(value, (None, False))
-        if self.refuse or is_read_only and self.message.name in CHANGES:
+        if is_read_only and self.message.name in CHANGES:
             return Marked(self.facts, value)
         if physical is not None:
             self.has_named_alias = True
@@ -503,13 +505,10 @@ class Expectation:
             return value
         hidden = None if self.version in field.nullable else ""
         if name == DEAD_LETTERS:
-            self.refuse, kept = False, self.refuse
             try:
                 return self.rule_topic(value, field, scope)
             except Drop:
                 return hidden
-            finally:
-                self.refuse = kept
         pairs = [pair.strip(" ").split(":") for pair in value.split(",")]
         if not PAIRS.fullmatch(value) or value.endswith(",") or any(int(n) >= 1 << 31 for pair in pairs for n in pair):
             return value if self.is_request else hidden
@@ -530,7 +529,7 @@ class Expectation:
     def rule_batch(self, value, field, scope):
         """A batch with a producer id of another tenant could break that one's producer, in a topic that both write to."""
         name = scope.above.value["Name"]
-        if value is None or len(value) < BATCH_HEADER or name not in self.aliases or self.refuse or self.aliases[name][1]:
+        if value is None or len(value) < BATCH_HEADER or name not in self.aliases or self.aliases[name][1]:
             return value
         producer = int.from_bytes(value[43:51], "big", signed=True)
         is_transactional = value[22] & 0x10

@@ -10,9 +10,10 @@
  *                    answer to such a question
  *     int8  own      1 the tenant's topics were looked up for the request (a response: it is the
  *                    answer to such a one), 2 likewise, and it has none
- *     int8  tenant   1: the tenant has aliases; 2: its user may do to no topic what is
- *                    asked for; 4: the group is one of consumers, where the frame does not say; 4:
- * the group is one of consumers, if the frame does not say int8  0 int16 API key, int16 version
+ *     int8  tenant   1: it has aliases; 4: the group is one of consumers, where the frame
+ *                    does not say; 8: its user has limits; 16: and may not write
+ *     int8  0
+ *     int16 API key, int16 version
  *     int32 step     0: the frame as a whole; else it is streamed in pieces of so many bytes
  *     int32 size     of the frame that follows
  *
@@ -133,7 +134,6 @@ make_context(const struct job *job, const struct own_topics *topics, struct scra
 	    .port_start = (int32_t)settings.port_start,
 	    .scratch = scratch,
 	    .whole_bytes = WHOLE_BYTES,
-	    .refuse_topics = (job->tenant & 2) != 0,
 	    .is_consumer = (job->tenant & 4) != 0,
 	    .no_creation = (job->tenant & 16) != 0,
 	    .producers = {tenants[0].name, &token_key, 1},

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every client library gives the same outcomes through the gateway as on the brokers themselves (CONTRACT.md)."""
 
+import os
+import re
 import secrets
 
 import matrix
@@ -8,6 +10,9 @@ import pytest
 from runner import run_ways
 
 CLIENTS = matrix.clients()
+# Clients whose name in the manual is another one: several programs of one library.
+NAMES = {"sarama-2.1.0": "sarama", "platformatic-kafka": "@platformatic/kafka",
+         **{f"kafka-clients-{version}": "kafka-clients" for version in ("4.3.1", "3.9.2", "2.8.2")}}
 # Lines of its log that tell of a request or an answer that it did not like.
 TROUBLE = r"^\S+ (warn|error) "
 
@@ -57,3 +62,14 @@ def test_same_as_direct(client, ways, gateway, tmp_path):
 def test_every_language_is_in_the_subset(language):
     """.ci/run has a client of every language."""
     assert any(client.quick for client in CLIENTS.values() if client.language == language)
+
+
+def test_the_manual_has_every_client():
+    """The table of turnout-clients(7) names each client of the matrix with its version, and no other version."""
+    root = os.path.join(matrix.HERE, "..", "..", "..")
+    with open(os.path.join(root, "src", "man", "turnout-clients.7"), encoding="utf-8") as page:
+        items = re.findall(r"^\.It (\S+) ([0-9][^(P]*)", page.read(), re.MULTILINE)
+    told = {(name, version) for name, versions in items for version in re.findall(r"[0-9][0-9.]*", versions)}
+    tested = {(NAMES.get(client.name, client.name), client.version) for client in CLIENTS.values()}
+    tested.add(("kcat", "1.7.1"))  # test_tools.py
+    assert told == tested

@@ -344,6 +344,25 @@ def test_a_shared_topic_to_read_is_only_read(sharing, inside):
     assert inside.end("from-above") == 0
 
 
+def test_a_foreign_producer_id_does_not_write_a_shared_topic(sharing):
+    """src/proxy/producers.c: ids are in the batches that both can fetch. One record under the victim's id and next
+    sequence, and the broker takes his own next record for that one: acknowledged, and lost. One with a higher epoch,
+    and he is fenced; so is a transactional producer whose id the broker made."""
+    victim, thief = sharing
+    number = victim.connect().call(rc.INIT_PRODUCER_ID, 4)["ProducerId"]
+    _, transactional, epoch = victim.producer("sharing")
+    error, first = victim.produce("shared", [b"mine"], producer_id=number, epoch=0, sequence=0)
+    assert error == 0
+    for forged, at, sequence in ((number, 0, 1), (number, 1, 0), (number, 32766, 0), (transactional, epoch, 0),
+                                 (transactional, epoch + 1, 0)):
+        for values in ([b"forged"], [b"f" * 200000]):
+            with pytest.raises(RawClosed):
+                thief.produce("shared", values, producer_id=forged, epoch=at, sequence=sequence)
+    assert victim.produce("shared", [b"mine"], producer_id=number, epoch=0, sequence=1) == (0, first + 1)
+    number = thief.connect().call(rc.INIT_PRODUCER_ID, 4)["ProducerId"]
+    assert thief.produce("shared", [b"too"], producer_id=number, epoch=0, sequence=0) == (0, first + 2)
+
+
 def test_the_victims_transactions_are_not_listed(thief, booking):
     """TRANSACTIONAL_ID: DescribeTransactions, and ListTransactions where it is offered."""
     for address in thief.nodes().values():

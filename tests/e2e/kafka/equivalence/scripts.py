@@ -85,7 +85,9 @@ def metadata():
 
 @api("DescribeTopicPartitions")
 def describe_topic_partitions():
-    names = st.lists(ANY_TOPIC, min_size=1, max_size=3, unique=True).map(lambda ns: [{"name": name} for name in ns])
+    # To an empty name Kafka 4.3.1 answers UNKNOWN_SERVER_ERROR here, the gateway that it is illegal.
+    names = st.lists(ANY_TOPIC.filter(bool), min_size=1, max_size=3, unique=True).map(
+        lambda ns: [{"name": name} for name in ns])
     # All of them, direct, are other tenants', too: no page of those ends where a tenant's does.
     return (fields(topics=names, response_partition_limit=st.sampled_from([2000, 1, 2]), cursor=None) |
             fields(topics=[], response_partition_limit=2000, cursor=None))

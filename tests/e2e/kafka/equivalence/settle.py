@@ -162,6 +162,8 @@ def stable(actor, topic, partition, but=None):
 
 def _joined(actor, step, answer):
     if answer["error_code"] in (0, 79) and answer["member_id"]:
+        if answer["error_code"] == 0:
+            actor.seated.add(step.fields["group_id"])
         actor.joined.add((step.fields["group_id"], answer["member_id"]))
         actor.members[step.fields["group_id"]] = (answer["member_id"], max(answer["generation_id"], 0))
 
