@@ -23,6 +23,8 @@ enum operation {
 	OPERATION_READ = 1 << 0,
 	OPERATION_WRITE = 1 << 1,
 	OPERATION_ADMIN = 1 << 2,
+	/* Offsets of a group, in a transaction: both, as with Kafka's authorizer. */
+	OPERATION_READ_WRITE = OPERATION_READ | OPERATION_WRITE,
 };
 
 enum api_flags {

@@ -42,7 +42,12 @@ frame_read(int key, int version, enum kafka_direction direction, const uint8_t *
 				 kafka_response_header_version(key, version), size);
 	event = read_message(&w, &at, end, NULL, NULL, &stopped);
 	if (event == WALK_END) {
-		walk_init(&w, kafka_message(key, direction), version, (size_t)(end - at));
+		/* What follows a request's message is no part of it: see rewrite.c. */
+		if (direction == KAFKA_REQUEST)
+			walk_init_prefix(&w, kafka_message(key, direction), version,
+					 (size_t)(end - at));
+		else
+			walk_init(&w, kafka_message(key, direction), version, (size_t)(end - at));
 		event = read_message(&w, &at, end, fn, arg, &stopped);
 	}
 	if (event == WALK_END)

@@ -47,6 +47,7 @@ struct found {
 
 struct acls {
 	struct arena *arena;
+	struct arena *page;        /* what a broker says of one resource, whoever's it is */
 	const struct vcluster *vc; /* for the time of one call only */
 	int key;
 	int version;
@@ -78,6 +79,7 @@ drop(void *work)
 
 	free(a->wishes);
 	free(a->found);
+	arena_free(&a->page);
 	arena_free(&a->arena);
 	free(a);
 }
@@ -86,13 +88,13 @@ drop(void *work)
 
 /* What can be no name on a broker, or not with a prefix before it, is as good as none. */
 static const char *
-text_of(struct acls *a, const struct walk_item *item)
+text_of(struct arena *arena, const struct walk_item *item)
 {
 	if (item->null)
 		return NULL;
 	if (item->length > TEXT_MAX || memchr(item->value, '\0', item->length) != NULL)
 		return "";
-	return arena_strndup(a->arena, (const char *)item->value, item->length);
+	return arena_strndup(arena, (const char *)item->value, item->length);
 }
 
 /* The seven fields of an ACL stand in the same order in all messages, from this one on. */
@@ -117,16 +119,16 @@ set_member(struct acls *a, struct acl *acl, unsigned member, const struct walk_i
 		acl->type = (int8_t)item->number;
 		break;
 	case 1:
-		acl->name = text_of(a, item);
+		acl->name = text_of(a->arena, item);
 		break;
 	case 2:
 		acl->pattern = (int8_t)item->number;
 		break;
 	case 3:
-		acl->principal = text_of(a, item);
+		acl->principal = text_of(a->arena, item);
 		break;
 	case 4:
-		acl->host = text_of(a, item);
+		acl->host = text_of(a->arena, item);
 		break;
 	case 5:
 		acl->operation = (int8_t)item->number;
@@ -189,6 +191,7 @@ read_request(struct client *c, int key, int version, const uint8_t *frame, size_
 	struct acls *a = mem_zalloc(sizeof(*a));
 
 	a->arena = arena_new();
+	a->page = arena_new();
 	a->vc = c->vc;
 	a->key = key;
 	a->version = version;
@@ -304,18 +307,34 @@ next_question(struct client *c, void *work)
 
 /* -- what brokers say */
 
-/* An ACL is complete: is it one of the tenant's, and meant by its filter? */
+/* An ACL is complete: is it one of the tenant's, and meant by its filter? Then it is kept. Of the
+ * others there may be any number, which a request with many filters has listed many times. */
 static void
 take_found(struct acls *a)
 {
 	struct wish *wish = &a->wishes[a->described];
-	const struct acl *shown = acl_to_virtual(a->arena, a->vc, &a->reading);
+	const struct acl *shown = acl_to_virtual(a->page, a->vc, &a->reading);
+	struct acl physical = a->reading;
 
 	if (shown == NULL || !acl_filter_has(&wish->acl, shown))
 		return;
+	physical.name = arena_strdup(a->arena, a->reading.name);
+	physical.principal = arena_strdup(a->arena, a->reading.principal);
+	physical.host = arena_strdup(a->arena, a->reading.host);
+	shown = acl_to_virtual(a->arena, a->vc, &physical);
 	a->found = mem_grow(a->found, &a->found_capacity, a->found_count + 1, sizeof(*a->found));
-	a->found[a->found_count++] = (struct found){.shown = shown, .physical = a->reading};
+	a->found[a->found_count++] = (struct found){.shown = shown, .physical = physical};
 	wish->count++;
+}
+
+/* What was read of the last resource, and not kept, goes. */
+static void
+next_resource(struct acls *a)
+{
+	arena_free(&a->page);
+	a->page = arena_new();
+	a->resource = (struct acl){0};
+	a->reading = (struct acl){0};
 }
 
 static void
@@ -329,20 +348,21 @@ take_described_field(struct acls *a, const struct walk_item *item)
 		a->wishes[a->described].error = (int)item->number;
 		break;
 	case KF_DescribeAclsResponse_Resources_ResourceType:
+		next_resource(a);
 		a->resource.type = (int8_t)item->number;
 		break;
 	case KF_DescribeAclsResponse_Resources_ResourceName:
-		a->resource.name = text_of(a, item);
+		a->resource.name = text_of(a->page, item);
 		break;
 	case KF_DescribeAclsResponse_Resources_PatternType:
 		a->resource.pattern = (int8_t)item->number;
 		break;
 	case KF_DescribeAclsResponse_Resources_Acls_Principal:
 		a->reading = a->resource;
-		a->reading.principal = text_of(a, item);
+		a->reading.principal = text_of(a->page, item);
 		break;
 	case KF_DescribeAclsResponse_Resources_Acls_Host:
-		a->reading.host = text_of(a, item);
+		a->reading.host = text_of(a->page, item);
 		break;
 	case KF_DescribeAclsResponse_Resources_Acls_Operation:
 		a->reading.operation = (int8_t)item->number;

@@ -4,12 +4,14 @@
  * asking_go_on() for each answer.
  */
 #include "proxy/asking.h"
+#include <stdio.h>
 #include "base/ensure.h"
 #include "proxy/client.h"
 #include "proxy/worker_state.h"
 
-/* Only brokers see these. */
-#define CLIENT_ID "turnout"
+/* Only brokers see these. Each tenant has its own: a broker's quota for a client id is not to slow
+ * one for what another asked. */
+#define CLIENT_ID "turnout-%s"
 
 void
 asking_begin(struct client *c, const struct asking_kind *kind, void *work)
@@ -27,12 +29,14 @@ void
 asking_send(struct client *c, int key, int version, encode_fn fn, void *arg)
 {
 	struct bytes frame = {0};
+	char client_id[160];
 
+	snprintf(client_id, sizeof(client_id), CLIENT_ID, c->vc->name);
 	c->asking.state = ASKING_OUT;
 	c->asking.key = (int16_t)key;
 	c->asking.version = (int16_t)version;
 	WORKER_COUNT(c->w, lookups, 1);
-	encode_request(key, version, (int32_t)c->w->counters.lookups, CLIENT_ID, fn, arg, &frame);
+	encode_request(key, version, (int32_t)c->w->counters.lookups, client_id, fn, arg, &frame);
 	client_ask(c, key, version, (int32_t)c->w->counters.lookups, &frame);
 	bytes_free(&frame);
 }

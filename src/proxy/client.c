@@ -163,12 +163,14 @@ client_part(struct client *c, const char *why)
 
 /* -- watching */
 
-/* Does the client take its answers? */
+/* Does the client take its answers? Those that wait behind one that a broker owes count, too: a
+ * refusal can be many times as large as what it refuses. */
 static bool
 is_reading(const struct client *c)
 {
-	return c->out.bytes < (c->state == CLIENT_GREETING ? GREETING_OUT_BYTES
-							   : (size_t)settings_of(c)->buffer_bytes);
+	return c->out.bytes + c->waiting_bytes < (c->state == CLIENT_GREETING
+						      ? GREETING_OUT_BYTES
+						      : (size_t)settings_of(c)->buffer_bytes);
 }
 
 /* Is nothing more taken for a while? What is under way is read to its end. */
@@ -247,6 +249,7 @@ emit_ready(struct client *c)
 	while ((p = client_awaited(c)) != NULL && p->is_local) {
 		list_remove(&p->node);
 		c->pending_count--;
+		c->waiting_bytes -= p->answer.bytes;
 		client_emit(c, &p->answer);
 		pending_free(p);
 	}
@@ -358,6 +361,7 @@ answer_locally(struct client *c, const struct head *head, struct bytes *answer)
 	memcpy(buf->data, answer->data, answer->length);
 	segs_add(&p->answer, buf, buf->data, answer->length);
 	buf_unref(&buf);
+	c->waiting_bytes += p->answer.bytes;
 	emit_ready(c);
 }
 

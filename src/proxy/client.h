@@ -126,6 +126,7 @@ struct client {
 	struct list pending;
 	unsigned pending_count;
 	unsigned unanswered;      /* pending entries that the broker owes */
+	size_t waiting_bytes;     /* of answers made here whose turn has not come */
 	struct refusal *refusing; /* a request that is read only to be refused, or NULL */
 	size_t throttle_at; /* where an answer made here tells its throttle time; 0: nowhere */
 	bool was_refused;   /* a request was: the log knows */

@@ -76,16 +76,6 @@ is_topic(const struct own_topics *topics, size_t i, const char *name, size_t len
 	return topic->length == length && memcmp(topics->names + topic->name, name, length) == 0;
 }
 
-bool
-own_topics_has(const struct own_topics *topics, const char *name, size_t length)
-{
-	for (size_t i = 0; i < topics->count; i++) {
-		if (is_topic(topics, i, name, length))
-			return true;
-	}
-	return false;
-}
-
 void
 own_topics_note(struct own_topics *topics, const char *name, size_t length, int64_t partition)
 {
@@ -109,14 +99,42 @@ own_topics_note(struct own_topics *topics, const char *name, size_t length, int6
 }
 
 static int
+compare_names(const char *one, size_t one_length, const char *other, size_t other_length)
+{
+	int order = memcmp(one, other, one_length < other_length ? one_length : other_length);
+
+	return order != 0 ? order : (one_length > other_length) - (one_length < other_length);
+}
+
+static int
 compare_topics(const void *one, const void *other, void *names)
 {
 	const struct own_topic *a = one;
 	const struct own_topic *b = other;
-	size_t shorter = a->length < b->length ? a->length : b->length;
-	int order = memcmp((char *)names + a->name, (char *)names + b->name, shorter);
 
-	return order != 0 ? order : (int)a->length - (int)b->length;
+	return compare_names((char *)names + a->name, a->length, (char *)names + b->name,
+			     b->length);
+}
+
+bool
+own_topics_has(const struct own_topics *topics, const char *name, size_t length)
+{
+	size_t low = 0;
+	size_t high = topics->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct own_topic *topic = &topics->list[middle];
+		int order = compare_names(topics->names + topic->name, topic->length, name, length);
+
+		if (order == 0)
+			return true;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
 }
 
 /* In the order of names, which is that of pages; no name twice. */
@@ -386,6 +404,7 @@ struct wish {
 	const struct expansion *x;
 	int version;
 	bool means_all;
+	size_t named;            /* else: so many are named */
 	struct walk_item cursor; /* DescribeTopicPartitions: where this page begins; null: none */
 	int64_t cursor_partition;
 	int64_t limit; /* and how many partitions it has at most */
@@ -399,6 +418,7 @@ see_item(void *arg, enum walk_event event, const struct walk_item *item)
 
 	if (event == WALK_ARRAY_BEGIN && item->field == wish->x->array) {
 		wish->means_all = expansion_means_all(wish->x, wish->version, item);
+		wish->named = item->count;
 		return wish->means_all && wish->x->key == KA_DescribeTopicPartitions;
 	}
 	if (event != WALK_VALUE)
@@ -443,6 +463,15 @@ begin_at_cursor(struct lookup *l, const struct vcluster *vc, const struct wish *
 	free(name);
 }
 
+/* Before version 4 a Metadata cannot say that what it names is not to be made: of a user who may
+ * not write, only what is there may be named. */
+static bool
+must_exist(const struct client *c, int key, const struct wish *wish)
+{
+	return key == KA_Metadata && wish->version < 4 && wish->named > 0 &&
+	       (c->allowed & OPERATION_WRITE) == 0;
+}
+
 bool
 lookup_begin(struct client *c, int key, int version, const uint8_t *frame, size_t size)
 {
@@ -452,12 +481,12 @@ lookup_begin(struct client *c, int key, int version, const uint8_t *frame, size_
 
 	if (wish.x == NULL || lookup_result(c) != NULL)
 		return false;
-	/* Where everything has to be asked for, the request may as well do it itself. */
-	if (key == KA_Metadata && !c->route->lists_topics)
-		return false;
 	if (!frame_read(key, version, KAFKA_REQUEST, frame, size, see_item, &wish, why,
 			sizeof(why)) ||
-	    !wish.means_all)
+	    !(wish.means_all || must_exist(c, key, &wish)))
+		return false;
+	/* Where everything has to be asked for, the request may as well do it itself. */
+	if (wish.means_all && key == KA_Metadata && !c->route->lists_topics)
 		return false;
 	l = mem_zalloc(sizeof(*l));
 	l->by_metadata = !c->route->lists_topics;

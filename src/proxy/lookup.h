@@ -33,12 +33,14 @@ void own_topics_free(struct own_topics *topics);
 /* Notes that a topic has this partition; a topic's partitions come one after another. Partition -1:
  * the topic exists, that is all. */
 void own_topics_note(struct own_topics *topics, const char *name, size_t length, int64_t partition);
+/* The topics are in the order of their names: noted so, or all that were looked up. */
 bool own_topics_has(const struct own_topics *topics, const char *name, size_t length);
 
 /* -- the request's side */
 
-/* Does this whole request mean "all", of something that has to be looked up first? Then begins to,
- * and says true: the request waits. false: it can go, or is malformed. */
+/* Does this whole request mean "all", of something that has to be looked up first, or may it name
+ * only what is there? Then begins to look, and says true: the request waits. false: it can go, or
+ * is malformed. */
 bool lookup_begin(struct client *c, int key, int version, const uint8_t *frame, size_t size);
 /* What was looked up for the request that waits, or NULL. */
 const struct own_topics *lookup_result(struct client *c);

@@ -158,6 +158,19 @@ is_guested(const struct names *names, const uint8_t *name, size_t length)
 	return false;
 }
 
+/* The prefix with the marker in place of its first byte. */
+static void
+set_mark(const struct names *names, uint8_t mark, size_t length, struct name_out *out)
+{
+	memcpy(out->marked, names->prefix, names->prefix_length);
+	out->marked[0] = (char)mark;
+	out->is_alias = false;
+	out->guard = NAME_UNGUARDED;
+	out->head = out->marked;
+	out->head_length = names->prefix_length;
+	out->keep = length;
+}
+
 void
 names_to_physical(const struct names *names, const struct api *api, const uint8_t *name,
 		  size_t length, struct name_out *out)
@@ -171,9 +184,7 @@ names_to_physical(const struct names *names, const struct api *api, const uint8_
 	out->head_length = names->prefix_length;
 	out->keep = length;
 	if (mark != 0) {
-		memcpy(out->marked, names->prefix, names->prefix_length);
-		out->marked[0] = (char)mark;
-		out->head = out->marked;
+		set_mark(names, mark, length, out);
 	} else if (alias != NULL) {
 		out->is_alias = true;
 		out->guard = alias->is_contested ? NAME_GUARD_ALL : NAME_UNGUARDED;
@@ -183,6 +194,12 @@ names_to_physical(const struct names *names, const struct api *api, const uint8_
 	} else if (is_guested(names, name, length)) {
 		out->guard = NAME_GUARD_IDS;
 	}
+}
+
+void
+names_refuse_unknown(const struct names *names, size_t length, struct name_out *out)
+{
+	set_mark(names, MARK_UNKNOWN, length, out);
 }
 
 void

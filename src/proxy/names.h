@@ -70,6 +70,8 @@ void names_init(struct names *names, const struct vcluster *vc);
 /* A topic that a request of this API names. */
 void names_to_physical(const struct names *names, const struct api *api, const uint8_t *name,
 		       size_t length, struct name_out *out);
+/* A topic that is not there, and must not come to be there by being named. */
+void names_refuse_unknown(const struct names *names, size_t length, struct name_out *out);
 /* A config resource of a type that tenants have none of goes out as a topic that cannot be. */
 void names_refuse_resource(int resource_type, size_t length, struct name_out *out);
 /* A topic that a broker names. */

@@ -44,7 +44,8 @@ struct rewrite_context {
 	struct producer_owner producers; /* who writes, where a topic is shared */
 	bool is_consumer;    /* the group's protocol, where the frame itself does not say it */
 	int32_t whole_bytes; /* limits.request.bytes: what an answer may have that is no stream */
-	const struct own_topics *own; /* a request: what stands in place of "all"; or NULL */
+	const struct own_topics *own; /* a request: what stands in place of "all", and what a
+				       * Metadata may name; or NULL */
 	bool is_expanded;             /* a response: its request had such */
 };
 

@@ -13,6 +13,7 @@
 #include "proxy/configs.h"
 #include "proxy/embedded.h"
 #include "proxy/groups.h"
+#include "proxy/lookup.h"
 #include "proxy/pattern.h"
 #include "proxy/rewriting.h"
 
@@ -64,6 +65,22 @@ put_physical(struct rewriter *rw, const struct walk_item *item, const struct nam
 	return !rw->promise_waits || rw_promise(rw, item, 0);
 }
 
+/* Only what was looked up may be named, where naming a topic would make it (lookup.c). */
+static bool
+would_be_made(const struct rewriter *rw, const struct walk_item *item, const struct name_out *name)
+{
+	char physical[2 * NAME_HEAD_MAX];
+	size_t length = name->head_length + name->keep;
+
+	if (rw->key != KA_Metadata || rw->cx->own == NULL || name->head == name->marked)
+		return false;
+	if (length > sizeof(physical))
+		return true;
+	memcpy(physical, name->head, name->head_length);
+	memcpy(physical + name->head_length, item->value + item->length - name->keep, name->keep);
+	return !own_topics_has(rw->cx->own, physical, length);
+}
+
 static bool
 to_physical(struct rewriter *rw, const struct walk_item *item)
 {
@@ -72,6 +89,8 @@ to_physical(struct rewriter *rw, const struct walk_item *item)
 	if (item->null)
 		return true;
 	names_to_physical(&rw->cx->names, rw->api, item->value, item->length, &name);
+	if (would_be_made(rw, item, &name))
+		names_refuse_unknown(&rw->cx->names, item->length, &name);
 	return put_physical(rw, item, &name);
 }
 

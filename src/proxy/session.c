@@ -36,7 +36,9 @@ session_is_over(const struct client *c)
 {
 	int64_t now_ms = clock_now_ms();
 
-	return now_ms >= c->session_ends_ms && now_ms >= c->reads_since_ms + SESSION_SLACK_MS;
+	/* Reading also pauses for what a client asks for, as often as it likes: not for ever. */
+	return now_ms >= c->session_ends_ms &&
+	       (now_ms >= c->reads_since_ms + SESSION_SLACK_MS || session_is_overdue(c, now_ms));
 }
 
 bool

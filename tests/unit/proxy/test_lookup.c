@@ -113,6 +113,43 @@ is_known(const struct question *q, size_t i)
 	return !q->is_named || q->named[i] < TOPICS_MAX;
 }
 
+/* ACLs that every DescribeAcls finds: teamA's second to fourth. */
+static const char *const acl_names[] = {"other", "teamAx1", "teamAx2", "teamAx3", "teamBx1"};
+#define ACLS (sizeof(acl_names) / sizeof(acl_names[0]))
+
+static void
+give_acl(uint16_t field, const size_t *index, struct encode_value *out)
+{
+	switch (field) {
+	case KF_DescribeAclsResponse_Resources:
+		out->count = ACLS;
+		break;
+	case KF_DescribeAclsResponse_Resources_Acls:
+		out->count = 1;
+		break;
+	case KF_DescribeAclsResponse_Resources_ResourceName:
+		out->data = acl_names[index[0]];
+		break;
+	case KF_DescribeAclsResponse_Resources_ResourceType:
+		out->number = 2;
+		break;
+	case KF_DescribeAclsResponse_Resources_PatternType:
+	case KF_DescribeAclsResponse_Resources_Acls_Operation:
+	case KF_DescribeAclsResponse_Resources_Acls_PermissionType:
+		out->number = 3;
+		break;
+	case KF_DescribeAclsResponse_Resources_Acls_Principal:
+		out->data = "User:teamAu";
+		break;
+	case KF_DescribeAclsResponse_Resources_Acls_Host:
+		out->data = "10.1.1.1";
+		break;
+	default:
+		break;
+	}
+	out->length = out->data != NULL ? strlen(out->data) : 0;
+}
+
 static void
 give(void *arg, uint16_t field, const size_t *index, struct encode_value *out)
 {
@@ -147,6 +184,7 @@ give(void *arg, uint16_t field, const size_t *index, struct encode_value *out)
 		out->length = strlen(out->data);
 		break;
 	default:
+		give_acl(field, index, out);
 		break;
 	}
 }
@@ -454,6 +492,40 @@ Test(lookup, an_old_cluster_is_asked_for_everything, .timeout = 120)
 	end(&s);
 }
 
+/* A user who may not write makes no topics by naming them, though version 1 cannot say so. */
+Test(lookup, an_old_client_that_may_only_read_makes_no_topics, .timeout = 120)
+{
+	static const int64_t read_only[] = {1};
+	struct scene s = begin(5, 50);
+	struct tree_frame frame;
+	struct lab_ack ack;
+
+	s.lab->team_a[0].allow = read_only;
+	s.lab->team_a[0].allow_count = 1;
+	for (int i = 0; i < 2; i++) { /* with and without lists of topics */
+		s.lab->lists_topics = i == 0;
+		lab_publish(s.lab, &ack);
+		lab_wait_ack(s.lab, &ack);
+		lab_request(s.fd, KA_Metadata, 1, 1,
+			    LAB_VALUES(LAB_COUNT(KF_MetadataRequest_Topics, 1),
+				       LAB_TEXT(KF_MetadataRequest_Topics_Name, "x00001")));
+		frame = lab_answer(s.lab, s.fd, KA_Metadata, 1, 1);
+		cr_assert_eq(lab_number(&frame, KF_MetadataResponse_Topics_ErrorCode), 0);
+		cr_assert_str_eq(lab_text(s.lab, &frame, KF_MetadataResponse_Topics_Name),
+				 "x00001");
+		lab_request(s.fd, KA_Metadata, 1, 2,
+			    LAB_VALUES(LAB_COUNT(KF_MetadataRequest_Topics, 1),
+				       LAB_TEXT(KF_MetadataRequest_Topics_Name, "new")));
+		frame = lab_answer(s.lab, s.fd, KA_Metadata, 1, 2);
+		cr_assert_eq(lab_number(&frame, KF_MetadataResponse_Topics_ErrorCode), 3);
+		cr_assert_str_eq(lab_text(s.lab, &frame, KF_MetadataResponse_Topics_Name), "new");
+		frame = last_request(&s);
+		cr_assert_str_eq(lab_text(s.lab, &frame, KF_MetadataRequest_Topics_Name),
+				 ":eamAnew");
+	}
+	end(&s);
+}
+
 /* -- aliases */
 
 static const struct alias aliases[] = {
@@ -539,6 +611,30 @@ Test(lookup, pages_of_a_large_tenant, .timeout = 120)
 	cr_assert_str_eq(
 	    lab_text(s.lab, &asked, KF_DescribeTopicPartitionsRequest_Cursor_TopicName),
 	    "teamAx00400");
+	end(&s);
+}
+
+/* Bytes after a request's message are dropped, here and when it goes out: not only when it goes
+ * out.
+ */
+Test(lookup, a_byte_too_many_does_not_ask_for_everything, .timeout = 120)
+{
+	struct scene s = begin(10, 300);
+	struct bytes request = {0};
+	struct tree_frame asked;
+
+	lab_encode_request(
+	    &request, KA_DescribeTopicPartitions, 0, 1,
+	    LAB_VALUES(LAB_NUMBER(KF_DescribeTopicPartitionsRequest_ResponsePartitionLimit, 2000),
+		       LAB_TEXT(KF_DescribeTopicPartitionsRequest_Cursor_TopicName, "x00000")));
+	bytes_add_u8(&request, 0);
+	request.data[3]++;
+	lab_send(s.fd, request.data, request.length);
+	bytes_free(&request);
+	lab_answer(s.lab, s.fd, KA_DescribeTopicPartitions, 0, 1);
+	asked = last_request(&s);
+	cr_assert_eq(
+	    count_names(asked.body, KF_DescribeTopicPartitionsRequest_Topics_Name, "teamAx"), 10);
 	end(&s);
 }
 
@@ -750,5 +846,39 @@ Test(lookup, acls_that_nobody_has_to_be_asked_for, .timeout = 120)
 	lab_request(s.fd, KA_DescribeAcls, 3, 4, LAB_NOTHING);
 	lab_answer(s.lab, s.fd, KA_DescribeAcls, 3, 4);
 	cr_assert_eq(fake_broker_requests(s.catalogue->broker), 1);
+	end(&s);
+}
+
+/* What filters find is kept until they have all been asked; what others have is not. */
+Test(lookup, acls_of_several_filters, .timeout = 120)
+{
+	struct scene s = begin(3, 3);
+	struct tree_frame frame;
+
+	lab_request(s.fd, KA_DescribeAcls, 3, 1,
+		    LAB_VALUES(LAB_NUMBER(KF_DescribeAclsRequest_ResourceTypeFilter, 1),
+			       LAB_NUMBER(KF_DescribeAclsRequest_PatternTypeFilter, 1)));
+	frame = lab_answer(s.lab, s.fd, KA_DescribeAcls, 3, 1);
+	cr_assert_eq(count_names(frame.body, KF_DescribeAclsResponse_Resources_ResourceName, "x"),
+		     3);
+	lab_request(s.fd, KA_DeleteAcls, 3, 2,
+		    LAB_VALUES(LAB_COUNT(KF_DeleteAclsRequest_Filters, 2),
+			       LAB_NUMBER(KF_DeleteAclsRequest_Filters_ResourceTypeFilter, 1),
+			       LAB_NUMBER(KF_DeleteAclsRequest_Filters_PatternTypeFilter, 1)));
+	frame = lab_answer(s.lab, s.fd, KA_DeleteAcls, 3, 2);
+	cr_assert_eq(count_names(frame.body,
+				 KF_DeleteAclsResponse_FilterResults_MatchingAcls_ResourceName,
+				 "x"),
+		     6);
+	frame = last_request(&s);
+	cr_assert_eq(frame.key, KA_DeleteAcls);
+	cr_assert_eq(count_names(frame.header, KF_RequestHeader_ClientId, "turnout-teamA"), 1);
+	cr_assert_eq(
+	    count_names(frame.body, KF_DeleteAclsRequest_Filters_ResourceNameFilter, "teamAx"), 6);
+	cr_assert_eq(
+	    count_names(frame.body, KF_DeleteAclsRequest_Filters_PrincipalFilter, "User:teamAu"),
+	    6);
+	cr_assert_eq(count_names(frame.body, KF_DeleteAclsRequest_Filters_HostFilter, "10.1.1.1"),
+		     6);
 	end(&s);
 }

@@ -300,6 +300,69 @@ Test(users, who_may_only_read, .timeout = 120)
 	end(&s);
 }
 
+/* Offsets of a group are read's, in a transaction, too. */
+Test(users, who_may_only_write_commits_no_offsets, .timeout = 120)
+{
+	struct scene s = begin();
+	int fd;
+
+	allow(&s, write_only);
+	lab_run(s.lab);
+	fd = lab_client(s.lab, 0);
+	lab_request(fd, KA_OffsetCommit, 8, 1, LAB_NOTHING);
+	lab_request(fd, KA_AddOffsetsToTxn, 3, 2, LAB_NOTHING);
+	lab_request(fd, KA_TxnOffsetCommit, 3, 3, LAB_NOTHING);
+	lab_answer(s.lab, fd, KA_OffsetCommit, 8, 1);
+	lab_answer(s.lab, fd, KA_AddOffsetsToTxn, 3, 2);
+	lab_answer(s.lab, fd, KA_TxnOffsetCommit, 3, 3);
+	cr_assert_eq(lab_counters(s.lab).requests_denied, 3);
+	cr_assert_eq(fake_broker_requests(s.broker), 0);
+	close(fd);
+	end(&s);
+}
+
+/* A refused Produce to so many partitions, which are a few bytes each, while their errors are not.
+ */
+#define MANY 500
+
+static void
+produce_to_many(int fd, int32_t id)
+{
+	const struct lab_value values[] = {
+	    LAB_NUMBER(KF_ProduceRequest_Acks, 1),
+	    LAB_COUNT(KF_ProduceRequest_TopicData, 1),
+	    LAB_TEXT(KF_ProduceRequest_TopicData_Name, "users"),
+	    LAB_COUNT(KF_ProduceRequest_TopicData_PartitionData, MANY),
+	    LAB_END,
+	};
+
+	lab_request(fd, KA_Produce, 9, id, values);
+}
+
+Test(users, refusals_behind_a_slow_answer_do_not_pile_up, .timeout = 120)
+{
+	struct scene s = begin();
+	int32_t last = 40;
+	int fd;
+
+	allow(&s, read_only);
+	lab_run(s.lab);
+	fd = lab_client(s.lab, 0);
+	fake_broker_set_mode(s.broker, FAKE_HOLD);
+	ask(fd, 1);
+	for (int32_t id = 2; id <= last; id++)
+		produce_to_many(fd, id);
+	lab_wait_requests(s.lab, s.broker, 1);
+	lab_linger(s.lab, 300);
+	cr_assert_lt(lab_counters(s.lab).requests_denied, 20);
+	fake_broker_set_mode(s.broker, FAKE_ANSWER);
+	answered(&s, fd, 1);
+	for (int32_t id = 2; id <= last; id++)
+		lab_answer(s.lab, fd, KA_Produce, 9, id);
+	close(fd);
+	end(&s);
+}
+
 Test(users, a_changed_list_counts_from_the_next_request_on, .timeout = 120)
 {
 	struct scene s = begin();
