@@ -8,7 +8,8 @@ Must not: touch anything outside the directory it is given and the cache, or end
 did not start.  Start at lab.py; contrib/kafka-lab is the command line.
 """
 
-from .artefacts import KAFKA_VERSION, LabError, cache_dir, fetch_kafka, fetch_registry, install_missing
+from .artefacts import (KAFKA_VERSION, NEWEST_VERSION, LabError, cache_dir, fetch_kafka, fetch_registry,
+                        install_missing)
 from .cluster import Cluster
 from .gateway import ApiError, Gateway, find_binary
 from .lab import Lab
@@ -19,6 +20,7 @@ from .registry import Registry
 from .tools import write_tools
 
 __all__ = [
-    "KAFKA_VERSION", "ApiError", "LabError", "cache_dir", "fetch_kafka", "fetch_registry", "Cluster", "Gateway",
-    "install_missing", "find_binary", "Lab", "Mirror", "free_ports", "wait_port", "Process", "Registry", "write_tools",
+    "KAFKA_VERSION", "NEWEST_VERSION", "ApiError", "LabError", "cache_dir", "fetch_kafka", "fetch_registry", "Cluster",
+    "Gateway", "install_missing", "find_binary", "Lab", "Mirror", "free_ports", "wait_port", "Process", "Registry",
+    "write_tools",
 ]

@@ -15,9 +15,14 @@ import tarfile
 import uuid
 import base64
 
-KAFKA_VERSION = "4.3.1"
+KAFKA_VERSION = "4.3.1"  # the newest that is complete
+NEWEST_VERSION = "4.4.0"  # the newest whose brokers and tools are to be had
+WITHOUT_MIRROR = ("4.4.0",)  # releases whose connect-mirror was not published beside the rest
 REGISTRY_VERSION = "3.0.9"
 HERE = os.path.dirname(os.path.abspath(__file__))
+
+# Where a formatted node has its snapshot, relative to its data: that moved with 4.4.
+SNAPSHOTS = ("bootstrap.checkpoint", "__cluster_metadata-0/00000000000000000000-0000000000.checkpoint")
 
 # One node that is broker and controller at once wants little of a small machine.
 JVM_SERVER = ["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"]
@@ -110,13 +115,23 @@ class Kafka:
 
     def __init__(self, version, path):
         self.version = version
+        self.path = path
         self.libs = os.path.join(path, "libs")
-        self.checkpoint = os.path.join(path, "bootstrap.checkpoint")
         self.classpath = os.path.join(path, "classes") + ":" + os.path.join(self.libs, "*")
 
     def at_least(self, *wanted):
         """Whether this is Kafka of that version or a later one."""
         return tuple(int(part) for part in self.version.split(".")[:len(wanted)]) >= wanted
+
+    def has_mirror(self):
+        """Whether MirrorMaker 2 is there for this version."""
+        return self.version not in WITHOUT_MIRROR
+
+    def copy_snapshot(self, data):
+        """Put the snapshot into the data directory of a new node, where this version looks for it."""
+        place = _snapshot_in(self.path)
+        os.makedirs(os.path.dirname(os.path.join(data, place)), exist_ok=True)
+        shutil.copy(os.path.join(self.path, place), os.path.join(data, place))
 
     def command(self, main, *arguments, jvm=JVM_SERVER, properties=()):
         """The command line that runs a class of this version."""
@@ -130,12 +145,14 @@ def fetch_kafka(version=KAFKA_VERSION):
     source = os.path.join(HERE, "KafkaNodes.java")
     with _building(path) as part:
         if part:
+            kafka = Kafka(version, part)
             run(_maven("dependency:copy-dependencies", "-f", os.path.join(HERE, "kafka.pom.xml"),
-                       f"-Dkafka.version={version}", "-DincludeScope=runtime",
+                       f"-Dkafka.version={version}", *(["-Pmirror"] if kafka.has_mirror() else []),
+                       "-DincludeScope=runtime",
                        "-DexcludeArtifactIds=slf4j-reload4j",
                        f"-DoutputDirectory={os.path.join(part, 'libs')}"), f"fetching Kafka {version}")
             _compile(part, source)
-            _format(Kafka(version, part), part)
+            _format(kafka, part)
     kafka = Kafka(version, path)
     compiled = os.path.join(path, "classes", "KafkaNodes.class")
     if os.path.getmtime(compiled) < os.path.getmtime(source):
@@ -150,6 +167,14 @@ def _compile(path, source):
         "compiling the broker launcher")
 
 
+def _snapshot_in(directory):
+    """The place of the snapshot below a directory that has one."""
+    for place in SNAPSHOTS:
+        if os.path.exists(os.path.join(directory, place)):
+            return place
+    raise LabError(f"{directory}: no snapshot of a formatted node, neither {' nor '.join(SNAPSHOTS)}")
+
+
 def _format(kafka, path):
     """Format one throw-away node with Kafka's own tool and keep its snapshot: it is the same for
     every node of this version, and copying it is twenty times faster than running the tool."""
@@ -162,7 +187,9 @@ def _format(kafka, path):
                   f"CONTROLLER:PLAINTEXT\nlog.dirs={data}\n")
     run(kafka.command("kafka.tools.StorageTool", "format", "-t", random_uuid(), "-c", config),
         "formatting a node")
-    shutil.move(os.path.join(data, "bootstrap.checkpoint"), kafka.checkpoint)
+    place = _snapshot_in(data)
+    os.makedirs(os.path.dirname(os.path.join(path, place)), exist_ok=True)
+    shutil.move(os.path.join(data, place), os.path.join(path, place))
     shutil.rmtree(data)
     os.unlink(config)
 

@@ -178,7 +178,7 @@ class Cluster:
         data = os.path.join(base, "data")
         shutil.rmtree(data, ignore_errors=True)
         os.makedirs(data)
-        shutil.copy(self.kafka.checkpoint, os.path.join(data, "bootstrap.checkpoint"))
+        self.kafka.copy_snapshot(data)
         with open(os.path.join(data, "meta.properties"), "w", encoding="ascii") as out:
             out.write(f"version=1\nnode.id={node}\ncluster.id={self.cluster_id}\n"
                       f"directory.id={random_uuid()}\n")

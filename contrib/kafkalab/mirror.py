@@ -60,6 +60,8 @@ class Mirror:
 
     def start(self, die_with_parent=False):
         """Start it; it needs half a minute to work with the plain settings, nothing waits for that."""
+        if not self.kafka.has_mirror():
+            raise LabError(f"MirrorMaker 2 of Kafka {self.kafka.version} was not published: run this with another")
         os.makedirs(self.directory, exist_ok=True)
         with open(self.config, "w", encoding="utf-8") as out:
             out.write(self.text)

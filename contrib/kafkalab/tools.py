@@ -12,7 +12,7 @@ TOOLS = {
     "kafka-console-producer": _T + "ConsoleProducer",
     "kafka-console-consumer": _T + "consumer.ConsoleConsumer",
     "kafka-consumer-groups": _T + "consumer.group.ConsumerGroupCommand",
-    "kafka-configs": "kafka.admin.ConfigCommand",
+    "kafka-configs": _T + "ConfigCommand",
     "kafka-get-offsets": _T + "GetOffsetShell",
     "kafka-verifiable-producer": _T + "VerifiableProducer",
     "kafka-verifiable-consumer": _T + "VerifiableConsumer",
@@ -26,7 +26,10 @@ TOOLS = {
     "kafka-delete-records": _T + "DeleteRecordsCommand",
     "connect-mirror-maker": "org.apache.kafka.connect.mirror.MirrorMaker",
 }
-# Classes that moved between the two major versions.
+# Classes that have moved: where they were before 4.4, and before 4.0.
+TOOLS_4_3 = {
+    "kafka-configs": "kafka.admin.ConfigCommand",
+}
 TOOLS_3 = {
     "kafka-console-producer": "kafka.tools.ConsoleProducer",
     "kafka-acls": "kafka.admin.AclCommand",
@@ -60,8 +63,12 @@ def _rename(kafka, name):
 def write_tools(kafka, directory):
     """Write one script per tool into `directory`; returns it."""
     tools = dict(TOOLS)
+    if not kafka.at_least(4, 4):
+        tools.update(TOOLS_4_3)
     if not kafka.at_least(4):
         tools.update(TOOLS_3)
+    if not kafka.has_mirror():
+        tools["connect-mirror-maker"] = None
     os.makedirs(directory, exist_ok=True)
     for name, main in tools.items():
         if main is None:

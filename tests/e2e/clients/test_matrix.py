@@ -12,7 +12,7 @@ from runner import run_ways
 CLIENTS = matrix.clients()
 # Clients whose name in the manual is another one: several programs of one library.
 NAMES = {"sarama-2.1.0": "sarama", "platformatic-kafka": "@platformatic/kafka",
-         **{f"kafka-clients-{version}": "kafka-clients" for version in ("4.3.1", "3.9.2", "2.8.2")}}
+         **{f"kafka-clients-{version}": "kafka-clients" for version in ("4.4.0", "4.3.1", "3.9.2", "2.8.2")}}
 # Lines of its log that tell of a request or an answer that it did not like.
 TROUBLE = r"^\S+ (warn|error) "
 

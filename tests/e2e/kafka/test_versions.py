@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One gateway before brokers of two releases: main is the old one, failover the new one.
 
-Whatever else the suite runs on, these two are 3.9.2 and the newest complete release. Clients are told what both can do,
-so a version that was negotiated with one cluster is good at the other.
+Whatever else the suite runs on, these two are 3.9.2 and the newest release of which there are brokers. Clients are told
+what both can do, so a version that was negotiated with one cluster is good at the other; the tools are the new release's.
 """
 
 import kafkalab
@@ -11,22 +11,24 @@ import world
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, ResourceType
 from drivers import DRIVERS
+from lib import rawclient as rc
 from lib import wire
 from lib.wait import wait_until
 from world import physical
 
 WAIT = 30
-RELEASES = {"main": "3.9.2", "failover": kafkalab.KAFKA_VERSION}
+RELEASES = {"main": "3.9.2", "failover": kafkalab.NEWEST_VERSION}
 HOSTS = {"main": "127.0.0.6", "failover": "127.0.0.7"}
 IDS = {"main": [31], "failover": [41]}
 CLUSTER_IDS = {"main": "oLd3wZr9bQ8pLgUeXiM1aA", "failover": "nEw5kVn4cR7jHfBoWyD2bQ"}
 TENANT = "olive"
+GROUP_ID_NOT_FOUND = 69
 
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory):
     """A lab whose clusters are of two releases, one broker each."""
-    lab = kafkalab.Lab(str(tmp_path_factory.mktemp("mixed")), die_with_parent=True)
+    lab = kafkalab.Lab(str(tmp_path_factory.mktemp("mixed")), kafkalab.NEWEST_VERSION, die_with_parent=True)
     for name, release in RELEASES.items():
         lab.add_cluster(name, brokers=1, version=release, host=HOSTS[name], ids=IDS[name],
                         cluster_id=CLUSTER_IDS[name])
@@ -57,6 +59,7 @@ def test_each_cluster_is_of_its_release(mixed):
     told = {name: advertised((HOSTS[name], cluster.ports[0])) for name, cluster in mixed.clusters.items()}
     assert told["main"][wire.FETCH][1] < told["failover"][wire.FETCH][1]
     assert told["main"][wire.METADATA][1] <= told["failover"][wire.METADATA][1]
+    assert told["main"][rc.DELETE_GROUPS][1] == 2 and told["failover"][rc.DELETE_GROUPS][1] == 3, "4.4 has a newer one"
 
 
 def test_what_is_advertised_is_what_both_can_do(gateways, mixed):
@@ -71,6 +74,37 @@ def test_what_is_advertised_is_what_both_can_do(gateways, mixed):
         beyond = {key: (span, can.get(key)) for key, span in both.items()
                   if key not in own and not (key in can and span[1] <= can[key][1])}
         assert not beyond, f"{name} ({RELEASES[name]}) cannot do these"
+
+
+def leave_group(target, group, topic):
+    """Has a group commit an offset and end."""
+    consumer = Consumer(target.librdkafka(**{"group.id": group}))
+    try:
+        consumer.commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False)
+    finally:
+        consumer.close()
+
+
+def test_groups_are_deleted_with_the_version_of_the_newest_release(gateways, mixed):
+    """DeleteGroups v3, which only 4.4 has: where all clusters are of it, it deletes the tenant's groups, answered as the
+    broker itself answers; beside an older cluster nobody is told of it."""
+    gateway = gateways["failover"]
+    assert advertised(gateway.address)[rc.DELETE_GROUPS][1] == 3
+    assert advertised(gateways["both"].address)[rc.DELETE_GROUPS][1] == 2
+    target, there = gateway.target(TENANT), world.Direct(mixed.clusters["failover"])
+    there.create(physical(TENANT, "read"), 1)
+    leave_group(target, "over", "read")
+    leave_group(there.target, "over", physical(TENANT, "read"))  # somebody else's
+    with rc.RawClient(gateway.address, (target.user, target.token)) as client:
+        through = client.call(rc.DELETE_GROUPS, 3, {"GroupsNames": ["over", "never-was"]})["Results"]
+    with rc.RawClient((HOSTS["failover"], mixed.clusters["failover"].ports[0])) as broker:
+        straight, = broker.call(rc.DELETE_GROUPS, 3, {"GroupsNames": [physical(TENANT, "never-was")]})["Results"]
+    assert sorted(through, key=lambda result: result["ErrorCode"]) == [
+        {"GroupId": "over", "ErrorCode": 0, "ErrorMessage": None}, straight | {"GroupId": "never-was"}]
+    assert straight["ErrorCode"] == GROUP_ID_NOT_FOUND
+    admin = AdminClient(there.target.librdkafka())
+    left = {group.group_id for group in admin.list_consumer_groups().result(WAIT).valid}
+    assert "over" in left and physical(TENANT, "over") not in left
 
 
 class Journey:

@@ -2,6 +2,7 @@
 // The steps of CONTRACT.md with Apache Kafka's own Java clients. One source for every version from 2.8 to 4.x: what was
 // renamed between them is called by name (renamed()). Start at main(); a step is a row of the table there.
 
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -45,7 +46,6 @@ import org.apache.kafka.common.errors.ApiException;
 import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
-import org.apache.kafka.common.utils.AppInfoParser;
 
 public final class MatrixClient {
 	private static final long SETTLE_MS = 10000;
@@ -249,7 +249,12 @@ public final class MatrixClient {
 		if (get(admin.describeCluster().nodes()).isEmpty()) {
 			throw new IllegalStateException("no nodes");
 		}
-		return AppInfoParser.getVersion();
+		// Kafka's own class for this has moved with 4.4; the file that it reads has not.
+		try (InputStream file = Admin.class.getResourceAsStream("/kafka/kafka-version.properties")) {
+			Properties told = new Properties();
+			told.load(file);
+			return told.getProperty("version");
+		}
 	}
 
 	private Object create(String topic, int partitions) throws Exception {
