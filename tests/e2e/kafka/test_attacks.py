@@ -277,9 +277,9 @@ def partition_of(group, partitions=4):
 
 def test_offsets_cannot_be_put_into_a_foreign_transaction(thief, victim, inside, booking):
     """TRANSACTIONAL_ID and GROUP_ID. The groups of all tenants share the partitions of __consumer_offsets, and a
-    producer id is one there for all: a commit under the victim's id with a higher epoch, into a group of the
-    thief's own, would fence the victim's commits and leave a transaction open there for ever. The broker's
-    verification of the transactional id refuses it (transaction.partition.verification.enable must stay on)."""
+    producer id is one there for all: a commit under the victim's id, into a group of the thief's own, would go into
+    the victim's transaction with the same epoch; with a higher one it would fence the victim's commits and leave a
+    transaction open there for ever. The broker's verification of the transactional id refuses it (transaction.partition.verification.enable must stay on)."""
     thief.create("own")
     client, number, epoch = booking
 
@@ -293,7 +293,7 @@ def test_offsets_cannot_be_put_into_a_foreign_transaction(thief, victim, inside,
     for name in ("own-txn", TXN, physical(VICTIM, TXN)):
         for to in (group, GROUP, physical(VICTIM, GROUP)):
             coordinator = thief.coordinator(to)
-            for bump in (1, 100):
+            for bump in (0, 1, 100):
                 answer = coordinator.call(rc.TXN_OFFSET_COMMIT, 3, {
                     "TransactionalId": name, "GroupId": to, "ProducerId": number, "ProducerEpoch": epoch + bump,
                     "Topics": [{"Name": "own", "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 1}]}]})
