@@ -14,6 +14,7 @@ from lib.wire import RawClosed
 from peers import brokers, tenant
 from world import physical
 
+RAW = True
 VICTIM, THIEF = "mauve", "teal"
 # What a victim can be known or guessed to have on the brokers.
 TOPIC, GROUP, TXN, OLD_GROUP = "ledger", "clerks", "booking", "archive"

@@ -14,6 +14,7 @@ from lib import tokens, wire
 from lib.gateway import prefix_of
 from lib.wait import wait_until
 
+RAW = True
 THROTTLING_QUOTA_EXCEEDED = 89
 TOPIC_AUTHORIZATION_FAILED = 29
 # A file's change acts within a second or so; on a busy machine it may take a while longer.
