@@ -38,12 +38,20 @@ def start_gateway(tmp_path, request):
             stack.callback(gateway.close, quiet=failed)
 
 
+# What speaks raw frames: no client sends such by itself.
+RAW_MODULES = {"lib.wire", "lib.rawclient", "peers", "messages", "equivalence.link"}
+
+
 @pytest.fixture(autouse=True, scope="module")
 def raw_frames_are_no_client(request):
     """contrib/check notes which API versions real clients use (TURNOUT_RECORD_APIS): a module that speaks raw frames
-    (lib/wire.py) tells nothing of that."""
+    says RAW = True, and tells nothing of that."""
+    raw = getattr(request.module, "RAW", False)
+    used = {getattr(value, "__module__", None) or getattr(value, "__name__", None)
+            for value in vars(request.module).values()} & RAW_MODULES
+    assert raw or not used, f"{request.module.__name__} uses {', '.join(sorted(used))}: it has to say RAW = True"
     with pytest.MonkeyPatch.context() as patch:
-        if hasattr(request.module, "wire"):
+        if raw:
             patch.delenv("TURNOUT_RECORD_APIS", raising=False)
         yield
 

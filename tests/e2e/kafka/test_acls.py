@@ -17,6 +17,7 @@ from lib.wire import Raw, login
 from messages import talk
 from world import physical
 
+RAW = True
 ANY, TOPIC, GROUP, CLUSTER, TRANSACTIONAL_ID, DELEGATION_TOKEN, USER = 1, 2, 3, 4, 5, 6, 7
 MATCH, LITERAL, PREFIXED = 2, 3, 4
 READ, WRITE, DESCRIBE = 3, 4, 8

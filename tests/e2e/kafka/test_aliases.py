@@ -15,6 +15,7 @@ from lib.gateway import ApiError
 from lib.wait import wait_until
 from world import physical
 
+RAW = True
 WAIT = 30
 SHARED = "outsideSharedTopic"
 DENIED = KafkaError.TOPIC_AUTHORIZATION_FAILED

@@ -9,6 +9,7 @@ from lib.wire import RawClosed
 from peers import brokers, tenant
 from world import physical
 
+RAW = True
 VICTIM, THIEF = "umber", "ochre"
 BROKER, BROKER_LOGGER, CLIENT_METRICS, TOPIC_RESOURCE, GROUP_RESOURCE = 4, 8, 16, 2, 32
 NEVER_TYPES = (0, 1, 3, BROKER, 5, BROKER_LOGGER, CLIENT_METRICS, 64, -1, 127)

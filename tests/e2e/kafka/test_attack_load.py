@@ -15,6 +15,7 @@ from lib.wait import wait_until
 from lib.wire import RawClosed
 from peers import tenant
 
+RAW = True
 VICTIM, THIEF = "azure", "sepia"
 MIB = 1 << 20
 REQUEST_MAX, BUFFER_MAX, CONNECTIONS = 2 * MIB, MIB // 4, 300

@@ -12,6 +12,7 @@ from lib.wire import RawClosed
 from peers import brokers, tenant
 from world import physical
 
+RAW = True
 VICTIM, THIEF = "coral", "ivory"
 LONGEST = 249
 INVALID_TOPIC = 17

@@ -14,6 +14,7 @@ from lib.wire import RawClosed
 from peers import brokers, tenant
 from world import physical
 
+RAW = True
 VICTIM, THIEF = "mauve", "teal"
 # What a victim can be known or guessed to have on the brokers.
 TOPIC, GROUP, TXN, OLD_GROUP = "ledger", "clerks", "booking", "archive"
@@ -166,7 +167,7 @@ def test_the_victims_topic_cannot_be_written(thief, inside, ledger):
 @pytest.mark.parametrize("topic", ["__consumer_offsets", "__transaction_state", "__cluster_metadata"])
 def test_the_admin_clients_name_writes_no_internal_topic(thief, inside, topic):
     """TOPIC_NAME: with the client id __admin_client Kafka lets a privileged principal write internal topics, and the
-    gateway's own principal is privileged."""
+    gateway's own principal is privileged. That the id itself does not pass is in test_a_client_id_is_disarmed."""
     inside.commit("nobody's", inside.create("nobodys-topic"), 1)  # brings __consumer_offsets up
     before = {p: inside.end("__consumer_offsets", p) for p in range(4)}
     for address in thief.nodes().values():
@@ -277,9 +278,9 @@ def partition_of(group, partitions=4):
 
 def test_offsets_cannot_be_put_into_a_foreign_transaction(thief, victim, inside, booking):
     """TRANSACTIONAL_ID and GROUP_ID. The groups of all tenants share the partitions of __consumer_offsets, and a
-    producer id is one there for all: a commit under the victim's id with a higher epoch, into a group of the
-    thief's own, would fence the victim's commits and leave a transaction open there for ever. The broker's
-    verification of the transactional id refuses it (transaction.partition.verification.enable must stay on)."""
+    producer id is one there for all: a commit under the victim's id, into a group of the thief's own, would go into
+    the victim's transaction with the same epoch; with a higher one it would fence the victim's commits and leave a
+    transaction open there for ever. The broker's verification of the transactional id refuses it (transaction.partition.verification.enable must stay on)."""
     thief.create("own")
     client, number, epoch = booking
 
@@ -293,7 +294,7 @@ def test_offsets_cannot_be_put_into_a_foreign_transaction(thief, victim, inside,
     for name in ("own-txn", TXN, physical(VICTIM, TXN)):
         for to in (group, GROUP, physical(VICTIM, GROUP)):
             coordinator = thief.coordinator(to)
-            for bump in (1, 100):
+            for bump in (0, 1, 100):
                 answer = coordinator.call(rc.TXN_OFFSET_COMMIT, 3, {
                     "TransactionalId": name, "GroupId": to, "ProducerId": number, "ProducerEpoch": epoch + bump,
                     "Topics": [{"Name": "own", "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 1}]}]})
@@ -549,9 +550,10 @@ def assignment(names):
     return frame.bytes(b"").data
 
 
-def joined(peer, group, names, version=5):
+def joined(peer, group, names, version=5, client_id="raw"):
     """Makes a member that subscribes and assigns these names; returns (coordinator, member id)."""
     client = peer.coordinator(group)
+    client.client_id = client_id
     body = {"GroupId": group, "ProtocolType": "consumer", "SessionTimeoutMs": 30000, "Protocols": [
         {"Name": "range", "Metadata": rc.wire.subscription(names)}]}
     answer = client.call(rc.JOIN_GROUP, version, body)
@@ -577,6 +579,19 @@ def test_a_subscription_names_ones_own_topics(thief, inside, ledger):
     for data in (told["Members"][0]["MemberMetadata"], told["Members"][0]["MemberAssignment"]):
         assert names_in(data) == [physical(THIEF, name) for name in names]
     client.call(rc.LEAVE_GROUP, 1, {"GroupId": group, "MemberId": member})
+
+
+@pytest.mark.parametrize("client_id,seen", [("__admin_client", "-_admin_client"), ("__", "-_"), ("_x", "_x")])
+def test_a_client_id_is_disarmed(thief, inside, client_id, seen):
+    """CLIENT_ID: the broker gives rights to who calls himself __admin_client (see above), so no such id reaches it. A
+    group's coordinator shows the one that a member came with."""
+    group = "by-its-client-id"
+    for version in (2, 5, 6):  # headers of both kinds; at once a member, or asked to come again with its id
+        client, member = joined(thief, group, ["own"], version, client_id)
+        told, = inside.coordinator(physical(THIEF, group)).call(
+            rc.DESCRIBE_GROUPS, 4, {"Groups": [physical(THIEF, group)]})["Groups"]
+        assert [m["ClientId"] for m in told["Members"]] == [seen]
+        client.call(rc.LEAVE_GROUP, 1, {"GroupId": group, "MemberId": member})
 
 
 def test_foreign_names_in_an_assignment_are_not_shown(thief, inside, ledger):

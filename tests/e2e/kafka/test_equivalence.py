@@ -24,6 +24,7 @@ from equivalence.scripts import MADE, scripts
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from lib.gateway import prefix_of
 
+RAW = True
 SCRIPTS = int(os.environ.get("TURNOUT_EQUIVALENCE", "250"))
 SEED = int(os.environ.get("TURNOUT_EQUIVALENCE_SEED") or random.SystemRandom().randrange(1 << 32))
 HOST, BROKER = "127.0.0.8", 7

@@ -23,6 +23,7 @@ from lib.wire import Raw, RawClosed, login
 from messages import encode, receive, talk
 from world import physical
 
+RAW = True
 OWN = [f"own{i:02d}" for i in range(10)]
 FOREIGN = 1000
 TENANT, EMPTY = "blue", "green"

@@ -22,6 +22,7 @@ from lib.wait import wait_until
 from lib.wire import RawClosed
 from peers import brokers, tenant
 
+RAW = True
 SECRET = "pLaNtEd"
 HOST = "127.88.77.66"
 NODES = [1347174657, 1347174658]  # b"PLA\x01" and b"PLA\x02": as a number they are a text, too

@@ -16,6 +16,7 @@ from lib import wire
 from lib.wait import wait_until
 from world import physical
 
+RAW = True
 WAIT = 30
 RELEASES = {"main": "3.9.2", "failover": kafkalab.NEWEST_VERSION}
 HOSTS = {"main": "127.0.0.6", "failover": "127.0.0.7"}

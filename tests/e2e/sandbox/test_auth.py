@@ -11,6 +11,8 @@ from lib import tokens, wire
 from lib.gateway import ApiError
 from lib.wait import wait_until
 
+RAW = True
+
 
 @pytest.fixture
 def known(gateway):

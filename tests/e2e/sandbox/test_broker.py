@@ -13,6 +13,7 @@ from lib.broker import Broker
 from lib.gateway import prefix_of
 from lib.load import Witness
 
+RAW = True
 ATTACK = "attack"
 
 

@@ -12,6 +12,8 @@ from lib.gateway import HOST
 from lib.kcat import Kcat
 from lib.wait import wait_until
 
+RAW = True
+
 
 def consume(properties, topic, count, group="readers", **more):
     """Reads `count` records as a member of a group; returns their values, sorted."""

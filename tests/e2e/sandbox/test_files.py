@@ -13,6 +13,8 @@ from lib.gateway import ApiError, prefix_of
 from lib.load import Witness
 from lib.wait import wait_until
 
+RAW = True
+
 
 def config(gateway):
     return gateway.call("GET", "/admin/config/v1")

@@ -13,6 +13,7 @@ from lib.broker import Broker
 from lib.gateway import prefix_of
 from lib.load import Witness
 
+RAW = True
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "golden")
 BEFORE = {
     "api-versions-0": lambda: wire.api_versions(0),

@@ -14,6 +14,8 @@ from lib import tokens, wire
 from lib.gateway import ApiError
 from lib.wait import wait_until
 
+RAW = True
+
 
 def metric(gateway, name):
     return int(re.search(rf"(?m)^{name} (\d+)$", gateway.call("GET", "/metrics")).group(1))

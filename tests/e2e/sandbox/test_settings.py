@@ -20,6 +20,7 @@ from lib.kcat import Kcat
 from lib.process import find_binary
 from lib.wait import wait_until
 
+RAW = True
 TOPIC = "users"
 
 

@@ -17,6 +17,7 @@ from lib.load import Reader, Writer
 from lib.ports import closed_port
 from lib.wait import wait_until
 
+RAW = True
 TOPIC = "users"
 
 

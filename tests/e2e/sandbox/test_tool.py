@@ -10,6 +10,8 @@ import requests
 from lib import wire
 from lib.process import find_binary
 
+RAW = True
+
 
 def test_status_for_people_and_for_scripts(gateway):
     plain = gateway.ctl("status").stdout

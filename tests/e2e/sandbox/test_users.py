@@ -2,6 +2,7 @@
 """A tenant's users: what cuts their live connections, how their sessions end and are renewed, what they may do,
 and their limits. All by the vcluster's file, as operators do it, without a call of the API."""
 
+import datetime
 import os
 import re
 import threading
@@ -14,10 +15,12 @@ from lib import tokens, wire
 from lib.gateway import prefix_of
 from lib.wait import wait_until
 
+RAW = True
 THROTTLING_QUOTA_EXCEEDED = 89
 TOPIC_AUTHORIZATION_FAILED = 29
 # A file's change acts within a second or so; on a busy machine it may take a while longer.
 SOON = 10
+EITHER = r"\b(config\.loaded|client\.close)\b"
 
 
 def write(gateway, vcluster="teamA", users="  sa: {}\n", more=""):
@@ -76,23 +79,46 @@ def retire_key(gateway):
     gateway.write_turnout()
 
 
-@pytest.mark.parametrize("act", [remove_user, remove_vcluster, raise_not_before, retire_key])
-def test_a_change_of_a_file_cuts_live_connections(gateway, act):
-    applied(gateway, lambda: write(gateway, users="  sa: {}\n  other: {}\n"))
-    gateway.token("teamB", "sb")
+def logged_at(line):
+    """When a line of the log was written, in seconds."""
+    return datetime.datetime.fromisoformat(line.split()[0].replace("Z", "+00:00")).timestamp()
+
+
+def cut(gateway, act):
+    """Cuts sa's connections, and nobody else's; returns how long that took by the gateway's own log: from the new
+    configuration to the last connection."""
+    if gateway.config.pop("token.keys", None):
+        applied(gateway, gateway.write_turnout)
+    else:
+        applied(gateway, lambda: write(gateway, users="  sa: {}\n  other: {}\n"))
     with login(gateway) as idle, login(gateway) as busy, login(gateway, "other") as other, \
             wire.login(gateway, "teamB", "sb") as neighbour:
         busy.ask(wire.metadata([]))
-        before = len(gateway.log_lines(r"\bclient\.close\b"))
-        began = time.monotonic()
+        before = len(gateway.log_lines(EITHER))
         act(gateway)
         assert idle.is_closed(SOON) and busy.is_closed(SOON)
-        assert time.monotonic() - began < SOON
-        gateway.wait_log(r"\bclient\.close\b", r"\buser=sa\b", since=before)
+
+        def logged():
+            lines = gateway.log_lines(EITHER)[before:]
+            ends = [number for number, line in enumerate(lines) if "client.close" in line and "user=sa" in line]
+            return len(ends) == 2 and (lines[:ends[0]], lines[ends[1]])
+
+        earlier, last = wait_until(logged, "both are in the log")
         if act in (remove_user, raise_not_before):
             other.ask(wire.metadata([]))
         if act is not retire_key:
             neighbour.ask(wire.metadata([]))
+    return logged_at(last) - logged_at([line for line in earlier if "config.loaded" in line][-1])
+
+
+@pytest.mark.parametrize("act", [remove_user, remove_vcluster, raise_not_before, retire_key])
+def test_a_change_of_a_file_cuts_live_connections(gateway, act):
+    """Within a second of its being read. On a machine that others keep busy the best of three tries counts."""
+    gateway.token("teamB", "sb")
+    took = []
+    while not took or took[-1] >= 1 and len(took) < 3:
+        took.append(cut(gateway, act))
+    assert 0 <= min(took) < 1, took
 
 
 # -- sessions
