@@ -279,7 +279,7 @@ class Expectation:
         self.is_request = message.kind == "request"
         self.resized = []
         self.log_dirs = 0
-        self.aliases, self.has_named_alias = {}, False
+        self.aliases, self.has_named_alias, self.must_exist = {}, False, None
         self.plan = self._plan(message, message.fields)
 
     def __call__(self, value, own=None, tenant=0):
@@ -291,6 +291,8 @@ class Expectation:
         self.by_physical = {physical: topic for topic, (physical, _) in self.aliases.items()}
         self.has_named_alias, self.is_consumer = False, bool(tenant & 4)
         self.has_limits, self.must_not_create = bool(tenant & 8), bool(tenant & 16)
+        # Looked up for a Metadata that names topics: so that it makes none.
+        self.must_exist = {name for name, _ in own} if own is not None and self.message.name == "MetadataRequest" else None
         try:
             if own is None:
                 out = self._struct(self.plan, value, None)
@@ -446,10 +448,13 @@ class Expectation:
         is_denied = physical is not None and value in self.facts.contested and self.message.name == "AddPartitionsToTxnRequest"
         if is_denied or is_read_only and self.message.name in CHANGES:
             return Marked(self.facts, value)
-        if physical is not None:
-            self.has_named_alias = True
-            return physical
-        return Marked(self.facts, value) if value in ("", ".", "..", *INTERNAL) else self.facts.prefix + value
+        if physical is None and value in ("", ".", "..", *INTERNAL):
+            return Marked(self.facts, value)
+        known = physical or self.facts.prefix + value
+        if self.must_exist is not None and known not in self.must_exist:
+            return Marked(self.facts, value)
+        self.has_named_alias |= physical is not None
+        return known
 
     def rule_resource_type(self, value, field, scope):
         """Of a resource that tenants have none of, a topic that cannot be is asked for."""
