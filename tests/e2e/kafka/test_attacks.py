@@ -280,7 +280,8 @@ def test_offsets_cannot_be_put_into_a_foreign_transaction(thief, victim, inside,
     """TRANSACTIONAL_ID and GROUP_ID. The groups of all tenants share the partitions of __consumer_offsets, and a
     producer id is one there for all: a commit under the victim's id, into a group of the thief's own, would go into
     the victim's transaction with the same epoch; with a higher one it would fence the victim's commits and leave a
-    transaction open there for ever. The broker's verification of the transactional id refuses it (transaction.partition.verification.enable must stay on)."""
+    transaction open there for ever. The broker's verification of the transactional id refuses it
+    (transaction.partition.verification.enable must stay on)."""
     thief.create("own")
     client, number, epoch = booking
 

@@ -5,6 +5,9 @@ asked for everything: nothing that was planted is in any byte that the gateway s
 The cluster is one of its own: two brokers with odd ids on an odd address, in directories, racks and under principals
 with the secret in their names, with an authorizer, with topics, groups, transactions, configs and ACLs of others. One
 JVM for each broker, so that one can be stopped: see the tests of followers.
+
+One thing of the brokers is no secret: what they are told that is a topic's default (here log.retention.ms), which every
+topic shows as its own, with the broker's config as its synonym (turnoutd(8), "Names").
 """
 
 import base64
@@ -28,6 +31,8 @@ HOST = "127.88.77.66"
 NODES = [1347174657, 1347174658]  # b"PLA\x01" and b"PLA\x02": as a number they are a text, too
 CLUSTER_ID = "pLaNtEdClUsTeRiDq0wErTy"[:22]
 RETENTION = "918273645546372"
+# Configs of the brokers that are no topic's default.
+BROKER_ONLY = {"sasl.kerberos.service.name": f"{SECRET}-kerberos", "connections.max.idle.ms": "192837465546372"}
 OWN, OTHER = "plain", "plum"
 TOPIC, GROUP, TXN = "mine", "crew", "deal"
 NO_SASL = (17, 36)
@@ -39,7 +44,7 @@ def cluster(tmp_path_factory):
     lab = kafkalab.Lab(str(tmp_path_factory.mktemp(f"{SECRET}-lab")), world.KAFKA, die_with_parent=True)
     cluster = lab.add_cluster(f"{SECRET}-name", brokers=2, host=HOST, ids=NODES, cluster_id=CLUSTER_ID,
                               jvm_per_broker=True, auto_create=True, settings={
-                                  "broker.rack": f"{SECRET}-rack", "log.retention.ms": "604800001",
+                                  **BROKER_ONLY, "broker.rack": f"{SECRET}-rack", "log.retention.ms": "604800001",
                                   "default.replication.factor": "2", "replica.lag.time.max.ms": "600000",
                                   "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
                                   "super.users": f"User:ANONYMOUS;User:{SECRET}-super"})
@@ -108,6 +113,7 @@ def needles(cluster, inside):
     """{what: bytes} of everything that must not be in an answer."""
     found = {"the secret": SECRET.encode(), "the secret in small letters": SECRET.lower().encode(),
              "the secret in UTF-16": SECRET.encode("utf-16-be"), "the retention": RETENTION.encode(),
+             "the idle time": BROKER_ONLY["connections.max.idle.ms"].encode(),
              "the cluster id": CLUSTER_ID.encode(), "the host": HOST.encode(),
              "the host as bytes": bytes(map(int, HOST.split("."))), "a directory": cluster.directory.encode()}
     for shift in range(3):
@@ -243,6 +249,24 @@ def test_no_secret_is_in_any_answer(gateway, cluster, inside, mine):
     wanted.update(needles(cluster, inside))
     assert len(wanted) > 20
     assert not leaks.search(gateway.record, wanted)
+
+
+def test_no_config_of_a_broker_is_told(gateway, cluster, inside, mine):
+    """resource_to_physical(): the brokers tell these; a tenant hears of none, by whatever number or name he asks."""
+    def asked(client, version, kind, name):
+        return client.call(rc.DESCRIBE_CONFIGS, version, {"IncludeSynonyms": True, "Resources": [
+            {"ResourceType": kind, "ResourceName": name, "ConfigurationKeys": None}]})["Results"][0]
+    with rc.RawClient(inside.nodes()[NODES[0]]) as client:
+        told = {c["Name"]: c["Value"] for c in asked(client, 4, 4, str(NODES[0]))["Configs"]}
+    assert {key: told[key] for key in BROKER_ONLY} == BROKER_ONLY
+    for node, address in mine.nodes().items():
+        client = mine.connect(address)
+        for version in range(1, 5):
+            for name in ("", str(node), TOPIC):
+                answer = asked(client, version, 4, name)
+                assert answer["ErrorCode"] == 31 and not answer["Configs"]
+            assert not set(BROKER_ONLY) & {c["Name"] for c in asked(client, version, 2, TOPIC)["Configs"]}
+    assert not leaks.search(gateway.record, needles(cluster, inside))
 
 
 def test_no_secret_is_in_an_error(gateway, cluster, inside, mine):

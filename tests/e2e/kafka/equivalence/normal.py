@@ -34,8 +34,8 @@ def _own(value, actor):
     return [entry for entry in value if actor.owns(next(entry[key] for key in LISTED if key in entry))]
 
 
-def _own_topics(value, actor):
-    return [entry for entry in value if entry.get("resource_type") == 2 and actor.owns(entry["resource_name"])]
+def _own_resources(value, actor):
+    return [entry for entry in value if entry.get("resource_type") in (2, 32) and actor.owns(entry["resource_name"])]
 
 
 LISTED = ("name", "group_id", "transactional_id")
@@ -47,7 +47,8 @@ RULES = [
      _node, "brokers have the numbers of their vnodes"),
     (r".*\.cluster_id", _gone, "the vcluster's own"),
     (r".*\.(host|port)", _gone, "the gateway's address"),
-    (r"ListConfigResources\.config_resources", _own_topics, "other resources than topics are the operator's"),
+    (r"ListConfigResources\.config_resources", _own_resources,
+     "other resources than topics and groups are the operator's"),
     (r"DescribeLogDirs\.results\.(log_dir|total_bytes|usable_bytes)", _gone, "the brokers' disks"),
     (r".*\.client_host", _gone, "the address of the gateway's own connection"),
     (r".*\.(error_message|batch_index_error_message)", _whether,

@@ -53,6 +53,11 @@ CREATED_CONFIG = st.sampled_from([(k, v) for k, values in GOOD_CONFIGS.items() f
 # What a broker applies to its log some time after it answered would make the next Produce a matter of chance.
 ALTERED_CONFIG = st.sampled_from([("retention.ms", "3600000"), ("retention.ms", "7200000"),
                                   ("file.delete.delay.ms", "1000"), ("segment.ms", "86400000")] + BAD_CONFIGS)
+# Of groups: within the brokers' bounds, and not.
+GROUP_CONFIGS = {"consumer.session.timeout.ms": ["46000", "50000", "1"],
+                 "consumer.heartbeat.interval.ms": ["6000", "soon"]}
+GROUP_CONFIG = st.sampled_from([(k, v) for k, values in GROUP_CONFIGS.items() for v in values] + [("no.such.key", "1")])
+TOPIC_TYPE, GROUP_TYPE = 2, 32
 
 
 @api("CreateTopics")
@@ -96,22 +101,29 @@ def describe_topic_partitions():
 @api("DescribeConfigs")
 def describe_configs():
     keys = st.none() | st.lists(st.sampled_from(["retention.ms", "cleanup.policy", "no.such.key"]), max_size=2)
-    resource = fields(resource_type=2, resource_name=ANY_TOPIC, configuration_keys=keys)
-    return fields(resources=some(resource), include_synonyms=st.booleans(), include_documentation=FLAG)
+    topic = fields(resource_type=TOPIC_TYPE, resource_name=ANY_TOPIC, configuration_keys=keys)
+    keys = st.none() | st.lists(st.sampled_from([*GROUP_CONFIGS, "no.such.key"]), max_size=2)
+    group = fields(resource_type=GROUP_TYPE, resource_name=GROUPS, configuration_keys=keys)
+    return fields(resources=some(topic | topic | group), include_synonyms=st.booleans(), include_documentation=FLAG)
 
 
 @api("ListConfigResources")
 def list_config_resources():
-    return fields(resource_types=st.sampled_from([[], [2], [2, 4], [16]]))
+    return fields(resource_types=st.sampled_from([[], [2], [2, 4], [16], [32], [2, 32], [16, 32]]))
+
+
+def _altered(kind, names, config):
+    change = st.tuples(config, st.sampled_from([0, 0, 1, 2, 3, 9])).map(
+        lambda c: {"name": c[0][0], "value": c[0][1], "config_operation": c[1]})
+    return fields(resource_type=kind, resource_name=names, configs=some(change))
 
 
 @api("IncrementalAlterConfigs")
 def incremental_alter_configs():
-    config = st.tuples(ALTERED_CONFIG, st.sampled_from([0, 0, 1, 2, 3, 9])).map(
-        lambda c: {"name": c[0][0], "value": c[0][1], "config_operation": c[1]})
-    resource = fields(resource_type=2, resource_name=ANY_TOPIC, configs=some(config))
+    topic, group = _altered(TOPIC_TYPE, ANY_TOPIC, ALTERED_CONFIG), _altered(GROUP_TYPE, GROUPS, GROUP_CONFIG)
     # Kafka 4.3.1 never answers this one when it names a topic twice.
-    return fields(resources=st.lists(resource, max_size=2, unique_by=lambda r: r["resource_name"]), validate_only=FLAG)
+    return fields(resources=st.lists(topic | topic | group, max_size=2, unique_by=lambda r: r["resource_name"]),
+                  validate_only=FLAG)
 
 
 @api("AlterConfigs")
@@ -194,6 +206,9 @@ def offset_for_leader_epoch():
 
 # -- groups -------------------------------------------------------------------------------------------
 
+# Now and then a static member: the one of the beginnings, or one that nobody has seen.
+INSTANCES = st.sampled_from([None, None, None, None, "desk", "desk", "window"])
+
 COMMITTED = fields(partition_index=st.sampled_from([0, 0, 1, 2, 7]), committed_offset=st.sampled_from([0, 1, 5]),
                    committed_leader_epoch=-1, committed_metadata=st.sampled_from(["", "note", None]))
 
@@ -211,7 +226,7 @@ def offset_commit(draw):
     member, generation = _as_member(draw, group)
     topics = draw(some(fields(name=ANY_TOPIC, partitions=some(COMMITTED))))
     return {"group_id": group, "generation_id_or_member_epoch": generation, "member_id": member,
-            "group_instance_id": None, "retention_time_ms": -1, "topics": topics}
+            "group_instance_id": draw(INSTANCES), "retention_time_ms": -1, "topics": topics}
 
 
 @api("OffsetFetch")
@@ -248,7 +263,8 @@ def join_group(draw):
     return {"group_id": group, "session_timeout_ms": draw(st.sampled_from([30000, 30000, 30000, 1])),
             "rebalance_timeout_ms": 1000,
             "member_id": draw(st.sampled_from(["", Member(str(group)), Member(str(group)), "nobody"])),
-            "group_instance_id": None, "protocol_type": draw(st.sampled_from(["consumer", "consumer", "consumer", ""])),
+            "group_instance_id": draw(INSTANCES),
+            "protocol_type": draw(st.sampled_from(["consumer", "consumer", "consumer", ""])),
             "protocols": [{"name": name, "metadata": Subscription(topics)} for name in names], "reason": None}
 
 
@@ -257,7 +273,7 @@ def join_group(draw):
 def sync_group(draw):
     group = draw(GROUPS)
     member, generation = _as_member(draw, group)
-    return {"group_id": group, "generation_id": generation, "member_id": member, "group_instance_id": None,
+    return {"group_id": group, "generation_id": generation, "member_id": member, "group_instance_id": draw(INSTANCES),
             "protocol_type": "consumer", "protocol_name": "range",
             "assignments": [{"member_id": member, "assignment": Assignment(draw(st.sampled_from([("t0",), ()])))}]}
 
@@ -267,7 +283,7 @@ def sync_group(draw):
 def heartbeat(draw):
     group = draw(GROUPS)
     member, generation = _as_member(draw, group)
-    return {"group_id": group, "generation_id": generation, "member_id": member, "group_instance_id": None}
+    return {"group_id": group, "generation_id": generation, "member_id": member, "group_instance_id": draw(INSTANCES)}
 
 
 @api("LeaveGroup")
@@ -276,7 +292,7 @@ def leave_group(draw):
     group = draw(GROUPS)
     member, _ = _as_member(draw, group)
     return {"group_id": group, "member_id": member, "members": [
-        {"member_id": member, "group_instance_id": None, "reason": None}]}
+        {"member_id": member, "group_instance_id": draw(INSTANCES), "reason": None}]}
 
 
 @api("DescribeGroups")
@@ -357,7 +373,7 @@ def add_offsets_to_txn(draw):
 def txn_offset_commit(draw):
     name = draw(TRANSACTIONS)
     return {"transactional_id": name, "group_id": draw(GROUPS), "producer_id": ProducerId(str(name)),
-            "producer_epoch": draw(_epoch(name)), "generation_id": -1, "member_id": "", "group_instance_id": None,
+            "producer_epoch": draw(_epoch(name)), "generation_id": -1, "member_id": "", "group_instance_id": draw(INSTANCES),
             "topics": draw(some(fields(name=ANY_TOPIC, partitions=some(COMMITTED))))}
 
 
@@ -403,6 +419,8 @@ _SYNC = Ask("SyncGroup", {
     "group_id": Name("g0"), "generation_id": Generation("g0"), "member_id": Member("g0"), "group_instance_id": None,
     "protocol_type": "consumer", "protocol_name": "range",
     "assignments": [{"member_id": Member("g0"), "assignment": Assignment(("t0",))}]})
+_STATIC_JOIN = Ask("JoinGroup", {**_FIRST_JOIN.fields, "group_instance_id": "desk"})
+_STATIC_SYNC = Ask("SyncGroup", {**_SYNC.fields, "group_instance_id": "desk"})
 _INIT = Ask("InitProducerId", {"transactional_id": Name("x0"), "transaction_timeout_ms": 60000, "producer_id": -1,
                                "producer_epoch": -1})
 _ADD = Ask("AddPartitionsToTxn", {
@@ -411,6 +429,7 @@ _ADD = Ask("AddPartitionsToTxn", {
     "v3_and_below_topics": [{"name": Name("t0"), "partitions": [0]}]})
 # Where a script begins: chance alone seldom gets that far.
 BEGINNINGS = [[], _READY, _READY + [_write("t0", ("a", "b", "c"))], _READY + [_FIRST_JOIN, _JOIN, _SYNC],
+              _READY + [_STATIC_JOIN, _STATIC_SYNC],
               _READY + [_INIT, _ADD, _write("t0", ("a", "b"), "x0", "x0")]]
 
 

@@ -87,18 +87,19 @@ def _configured(actor, step, answer):
     for resource in [] if step.fields["validate_only"] else step.fields["resources"]:
         name = actor.resolve(resource["resource_name"])
         if name in done:
-            until(lambda: as_asked(actor, name, resource["configs"]))
+            until(lambda: as_asked(actor, name, resource["configs"], resource["resource_type"]))
 
 
-def as_asked(actor, topic, wanted):
+def as_asked(actor, name, wanted, kind=2):
+    """Whether a topic, or a resource of another kind, shows the configs that an answer says it has."""
     told, = actor.plain("DescribeConfigs", {"resources": [{
-        "resource_type": 2, "resource_name": topic, "configuration_keys": [c["name"] for c in wanted]}],
+        "resource_type": kind, "resource_name": name, "configuration_keys": [c["name"] for c in wanted]}],
         "include_synonyms": False, "include_documentation": False})["results"]
     values = {c["name"]: (c["value"], c["config_source"]) for c in told["configs"]}
     for config in wanted:
         value, source = values.get(config["name"], (None, None))
         operation = config.get("config_operation", 0)
-        if operation == 0 and value != config["value"] or operation == 1 and source == 1:
+        if operation == 0 and value != config["value"] or operation == 1 and source in (1, 8):  # a topic's or group's own
             return False
     return True
 
