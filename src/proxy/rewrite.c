@@ -311,8 +311,9 @@ begin(struct rewriter *rw, const struct rewrite_context *cx, enum kafka_directio
 }
 
 /* The header is through: what is left of the frame is the body. Bytes after a request's message are
- * dropped: brokers ignore them, and librdkafka 2.0 ends ListGroups v4 with one too many. A stream
- * has promised its size. */
+ * dropped: brokers ignore them, and librdkafka 2.0 ends ListGroups v4 with one too many. Not those
+ * of an API that may be streamed: a stream has promised its size, and a frame's fate is not to
+ * depend on how it arrives. */
 static void
 begin_body(struct rewriter *rw)
 {
@@ -320,7 +321,7 @@ begin_body(struct rewriter *rw)
 	rw->in_header = false;
 	rw->depth = 1;
 	rw->levels[0] = (struct rewrite_level){.field = KAFKA_NO_FIELD};
-	if (rw->direction == KAFKA_REQUEST && !rw->streaming)
+	if (rw->direction == KAFKA_REQUEST && (rw->api->flags & API_STREAM_REQUEST) == 0)
 		walk_init_prefix(&rw->walk, kafka_message(rw->key, rw->direction), rw->version,
 				 rw->walk.left);
 	else

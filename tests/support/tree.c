@@ -222,8 +222,8 @@ bool
 tree_frame_receive(struct arena *arena, enum kafka_direction direction, int key, int version,
 		   const uint8_t *bytes, size_t size, struct tree_frame *out)
 {
-	return parse_frame(arena, direction, key, version, bytes, size, direction == KAFKA_REQUEST,
-			   out);
+	return parse_frame(arena, direction, key, version, bytes, size,
+			   direction == KAFKA_REQUEST && key != KA_Produce, out);
 }
 
 /* -- writing */

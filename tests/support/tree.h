@@ -51,7 +51,8 @@ void tree_encode(const struct tree *root, const struct kafka_message *message, i
 /* A frame with its four bytes of size. false: malformed, or the size is not right. */
 bool tree_frame_parse(struct arena *arena, enum kafka_direction direction, int key, int version,
 		      const uint8_t *bytes, size_t size, struct tree_frame *out);
-/* As a broker reads it: bytes after a request's message are ignored. */
+/* As a broker reads it: bytes after a request's message are ignored, but not after a Produce, which
+ * the gateway may have to stream. */
 bool tree_frame_receive(struct arena *arena, enum kafka_direction direction, int key, int version,
 			const uint8_t *bytes, size_t size, struct tree_frame *out);
 void tree_frame_encode(const struct tree_frame *frame, struct bytes *out);
