@@ -40,7 +40,7 @@ def _own_resources(value, actor):
 
 LISTED = ("name", "group_id", "transactional_id")
 RULES = [
-    (r".*\.throttle_time_ms", _gone, "timing"),
+    (r".*\.(throttle_time_ms|transaction_start_time_ms)", _gone, "timing"),
     (r".*\.(leader_epoch|committed_leader_epoch)", _gone, "leader epochs are hidden: they would not survive a switch"),
     (r".*\.topic_id", _gone, "topic ids are hidden: they are those of one cluster"),
     (r".*\.(node_id|broker_id|leader_id|controller_id|replica_nodes|isr_nodes|offline_replicas|preferred_read_replica)",

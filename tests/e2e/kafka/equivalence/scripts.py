@@ -120,7 +120,9 @@ def _altered(kind, names, config):
 
 @api("IncrementalAlterConfigs")
 def incremental_alter_configs():
-    topic, group = _altered(TOPIC_TYPE, ANY_TOPIC, ALTERED_CONFIG), _altered(GROUP_TYPE, GROUPS, GROUP_CONFIG)
+    # For an empty name Kafka 4.3.1 has INVALID_REQUEST here, the gateway that it is illegal.
+    topic = _altered(TOPIC_TYPE, ANY_TOPIC.filter(bool), ALTERED_CONFIG)
+    group = _altered(GROUP_TYPE, GROUPS, GROUP_CONFIG)
     # Kafka 4.3.1 never answers this one when it names a topic twice.
     return fields(resources=st.lists(topic | topic | group, max_size=2, unique_by=lambda r: r["resource_name"]),
                   validate_only=FLAG)
@@ -129,8 +131,8 @@ def incremental_alter_configs():
 @api("AlterConfigs")
 def alter_configs():
     config = ALTERED_CONFIG.map(lambda c: {"name": c[0], "value": c[1]})
-    resource = fields(resource_type=2, resource_name=ANY_TOPIC, configs=some(config))
-    # Kafka 4.3.1 never answers this one when it names a topic twice.
+    resource = fields(resource_type=2, resource_name=ANY_TOPIC.filter(bool), configs=some(config))
+    # No empty name, as above. Kafka 4.3.1 never answers this one when it names a topic twice.
     return fields(resources=st.lists(resource, max_size=2, unique_by=lambda r: r["resource_name"]), validate_only=FLAG)
 
 
@@ -421,6 +423,9 @@ _SYNC = Ask("SyncGroup", {
     "assignments": [{"member_id": Member("g0"), "assignment": Assignment(("t0",))}]})
 _STATIC_JOIN = Ask("JoinGroup", {**_FIRST_JOIN.fields, "group_instance_id": "desk"})
 _STATIC_SYNC = Ask("SyncGroup", {**_SYNC.fields, "group_instance_id": "desk"})
+_GROUP_CONFIG = Ask("IncrementalAlterConfigs", {"validate_only": False, "resources": [
+    {"resource_type": GROUP_TYPE, "resource_name": Name("g0"), "configs": [
+        {"name": "consumer.session.timeout.ms", "value": "46000", "config_operation": 0}]}]})
 _INIT = Ask("InitProducerId", {"transactional_id": Name("x0"), "transaction_timeout_ms": 60000, "producer_id": -1,
                                "producer_epoch": -1})
 _ADD = Ask("AddPartitionsToTxn", {
@@ -429,7 +434,7 @@ _ADD = Ask("AddPartitionsToTxn", {
     "v3_and_below_topics": [{"name": Name("t0"), "partitions": [0]}]})
 # Where a script begins: chance alone seldom gets that far.
 BEGINNINGS = [[], _READY, _READY + [_write("t0", ("a", "b", "c"))], _READY + [_FIRST_JOIN, _JOIN, _SYNC],
-              _READY + [_STATIC_JOIN, _STATIC_SYNC],
+              _READY + [_STATIC_JOIN, _STATIC_SYNC], _READY + [_GROUP_CONFIG],
               _READY + [_INIT, _ADD, _write("t0", ("a", "b"), "x0", "x0")]]
 
 

@@ -148,6 +148,13 @@ def _ended(actor, step, answer):
     for group in left["groups"]:
         for topic in actor.commits.get(group, set()):
             until(lambda: committed(actor, group, topic, True) is not None)
+    until(lambda: not _ending(actor, actor.resolve(step.fields["transactional_id"])))
+
+
+def _ending(actor, transaction):
+    """Whether the coordinator has yet to write down that the markers are there."""
+    told, = actor.plain("DescribeTransactions", {"transactional_ids": [transaction]})["transaction_states"]
+    return told["transaction_state"].startswith("Prepare")
 
 
 def stable(actor, topic, partition, but=None):
