@@ -201,16 +201,44 @@ flag_of(struct request *request, const json_t *body, const char *name, bool *out
 	return false;
 }
 
+/* A member that is misspelt would do the contrary of what was meant: readonly makes a topic
+ * writable. Answers 400 and returns false where there is one. */
+static bool
+check_members(struct request *request, json_t *body)
+{
+	static const char *const known[] = {"physicalTopicName", "readOnly",    "type",
+					    "concentrated",      "autoManaged", "logicalTopicName",
+					    "clusterId"};
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(body, name, value)
+	{
+		bool is_known = false;
+
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			is_known = is_known || strcmp(name, known[i]) == 0;
+		if (!is_known) {
+			request_fail(request, 400,
+				     "There is no member '%.64s': physicalTopicName, readOnly and "
+				     "type are what counts.",
+				     name);
+			return false;
+		}
+	}
+	return true;
+}
+
 /* What is asked for, as the original says it now and said it before; answers 400 and returns false
  * where it is no alias. */
 static bool
-alias_of(struct request *request, const json_t *body, const char **physical, bool *read_only)
+alias_of(struct request *request, json_t *body, const char **physical, bool *read_only)
 {
 	const json_t *name = json_object_get(body, "physicalTopicName");
 	const json_t *type = json_object_get(body, "type");
 	bool concentrated;
 
-	if (!flag_of(request, body, "readOnly", read_only) ||
+	if (!check_members(request, body) || !flag_of(request, body, "readOnly", read_only) ||
 	    !flag_of(request, body, "concentrated", &concentrated))
 		return false;
 	*physical = json_string_value(name);

@@ -335,6 +335,11 @@ plan(const struct editor *e, const struct node *root, struct splice *splice)
 		if (last && e->edit->value == NULL)
 			return cut(e, holder_of(map, node), node, splice) ||
 			       by_hand(e, "the key shares its line with others");
+		if (last && e->edit->is_new)
+			return err_set(e->err, ERR_CONFLICT,
+				       "%s is in the file already, but not in force: see the "
+				       "faults of the configuration",
+				       e->edit->path[i]);
 		if (last) {
 			replace(e, node, splice);
 			return true;

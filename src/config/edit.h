@@ -21,6 +21,8 @@ struct edit {
 	const char *value; /* plain text, quoted by the editor when YAML needs it; "{}" with raw
 			      set; NULL removes */
 	bool raw;          /* value is YAML to be written as it is (a flow mapping) */
+	bool is_new;       /* ERR_CONFLICT when the path is there already: what a person wrote, and
+			    * is perhaps not in force for a fault, is not replaced */
 };
 
 /* Pure: the text with the edit applied, in *out (malloc'd, caller frees), checked by reading it

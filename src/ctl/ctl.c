@@ -345,22 +345,17 @@ ctl_is_ready(struct ctl *ctl, char *why, size_t size)
 void
 ctl_counters(struct ctl *ctl, struct worker_counters *out)
 {
+	uint64_t *sums = (uint64_t *)out;
+
+	_Static_assert(sizeof(*out) % sizeof(*sums) == 0, "all counters are uint64_t");
 	memset(out, 0, sizeof(*out));
 	for (unsigned i = 0; i < ctl->workers_count; i++) {
 		struct worker_counters one;
+		const uint64_t *counts = (const uint64_t *)&one;
 
 		worker_counters(ctl->workers[i], &one);
-		out->connections_total += one.connections_total;
-		out->connections += one.connections;
-		out->requests_total += one.requests_total;
-		out->bytes_in += one.bytes_in;
-		out->bytes_out += one.bytes_out;
-		out->auth_ok += one.auth_ok;
-		out->auth_refused += one.auth_refused;
-		out->closed_protocol += one.closed_protocol;
-		out->upstream_connects += one.upstream_connects;
-		out->upstream_failures += one.upstream_failures;
-		out->held_discarded += one.held_discarded;
+		for (size_t k = 0; k < sizeof(one) / sizeof(*counts); k++)
+			sums[k] += counts[k];
 	}
 }
 

@@ -116,8 +116,11 @@ static bool
 edit_user(const char *path, const char *user, bool remove, struct err *err)
 {
 	const char *const keys[] = {"users", user};
-	const struct edit edit = {
-	    .path = keys, .depth = 2, .value = remove ? NULL : "{}", .raw = true};
+	const struct edit edit = {.path = keys,
+				  .depth = 2,
+				  .value = remove ? NULL : "{}",
+				  .raw = true,
+				  .is_new = !remove};
 
 	return edit_file(path, &edit, false, err);
 }
@@ -139,6 +142,7 @@ edit_alias(const char *path, const char *topic, const char *physical, const char
 	else if (read_only != NULL)
 		edit.depth = 3;
 	edit.value = value != NULL ? value : read_only;
+	edit.is_new = physical != NULL;
 	ok = edit_file(path, &edit, false, err);
 	free(value);
 	return ok;

@@ -128,6 +128,8 @@ static const struct {
     {{.path = ALIAS, .body = "{\"physicalTopicName\": 7}", .login = ADMIN}, 400},
     {{.path = ALIAS, .body = "{\"physicalTopicName\": \"x\", \"readOnly\": 1}", .login = ADMIN},
      400},
+    {{.path = ALIAS, .body = "{\"physicalTopicName\": \"x\", \"readonly\": true}", .login = ADMIN},
+     400},
     {{.path = ALIAS,
       .body = "{\"physicalTopicName\": \"x\", \"type\": \"concentrated\"}",
       .login = ADMIN},

@@ -429,6 +429,28 @@ check_random(struct maker *m, const char *text, size_t length)
 	faults_free(&faults);
 }
 
+/* A user whose entry has a fault is not in force, and not made again with all rights. */
+Test(edit, what_is_there_is_not_replaced_by_something_new)
+{
+	static const char text[] = "users:\n  carol: {allow: [reed]}\n  dave:\n";
+	static const char *const names[] = {"carol", "dave", "erin"};
+
+	for (size_t i = 0; i < 3; i++) {
+		const char *const path[] = {"users", names[i]};
+		const struct edit edit = {
+		    .path = path, .depth = 2, .value = "{}", .raw = true, .is_new = true};
+		struct err err = {0};
+		char *out = NULL;
+		size_t length;
+		bool done = edit_apply(text, strlen(text), &edit, &out, &length, &err);
+
+		cr_assert_eq(done, i == 2, "%s", names[i]);
+		cr_assert(done || err.code == ERR_CONFLICT);
+		cr_assert(done || strstr(err.text, names[i]) != NULL, "%s", err.text);
+		free(out);
+	}
+}
+
 Test(edit, random_files)
 {
 	for (uint64_t seed = 1; seed <= 3000; seed++) {
