@@ -233,6 +233,8 @@ def test_users_do_what_they_may(gateway, sandbox):
     assert gateway.log_lines(r"\brequest\.denied\b", r"\buser=reader\b", r"\bapi=Produce\b")
     shown = gateway.call("GET", "/admin/vclusters/v1/vcluster/teamA")["users"]
     assert {u["name"]: u["allow"] for u in shown}["reader"] == ["read"]
+    denied = re.search(r"(?m)^turnout_requests_denied_total (\d+)$", gateway.call("GET", "/metrics"))
+    assert int(denied.group(1)) >= 4
 
 
 def test_an_unknown_word_is_a_fault(gateway):
