@@ -219,7 +219,9 @@ oracle_pattern(struct oracle *o, struct tree *node)
 		bytes_add(&text, o->cx->prefix, o->cx->prefix_length);
 		bytes_add(&text, "\\E(?:", 5);
 		bytes_add(&text, p.at, p.length);
-		bytes_add(&text, "\\E)" + (p.is_quoted ? 0 : 2), p.is_quoted ? 3 : 1);
+		if (p.is_quoted)
+			bytes_add(&text, "\\E", 2);
+		bytes_add(&text, ")", 1);
 		copy = arena_alloc(o->arena, text.length);
 		memcpy(copy, text.data, text.length);
 		node->bytes = (const uint8_t *)copy;
