@@ -119,7 +119,8 @@ def test_two_tenants_share_a_topic(gateway, grey, white, direct):
     assert direct["main"].ends(SHARED)[0] == start + 3
     assert read(white, "lent", 3, start) == read(grey, "shared", 3, start) == [b"a", large, b"b"]
     for target, names in ((grey, {"own", "shared"}), (white, {"own", "lent"})):
-        assert set(admin_of(target).list_topics(timeout=WAIT).topics) == names
+        # Other files of the session have made topics of these tenants, too.
+        assert set(admin_of(target).list_topics(timeout=WAIT).topics) & {"own", "shared", "lent"} == names
 
 
 def test_more_than_a_request_may_hold_streams_to_one_alias(make_gateway, direct):
